@@ -13,7 +13,10 @@ from shredder.ranges import Range
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """The random streams of one target: HKDF nonce, and SHA-256 of each pass's key ("" for a pattern pass)."""
+    """The random streams of one target.
+
+    `nonce_hex` is the HKDF salt; `key_digests` holds the SHA-256 of each pass's key, "" for a pattern.
+    """
 
     path: str
     nonce_hex: str
@@ -108,7 +111,10 @@ class VerifyStarted:
 
 @dataclass(frozen=True, slots=True)
 class VerifyEnded:
-    """Reading back is over. Bytes in `mismatches` (whole sectors) differ, those in `unreadable` gave read errors."""
+    """Reading back is over.
+
+    Bytes in `mismatches` (whole sectors) differ, those in `unreadable` gave read errors.
+    """
 
     path: str
     number: int
@@ -123,7 +129,10 @@ class VerifyEnded:
 
 @dataclass(frozen=True, slots=True)
 class DeviceEnded:
-    """The target's worker is done; `error` when it failed as a whole, `may_still_write` when it could not be ended."""
+    """The target's worker is done.
+
+    `error` when it failed as a whole, `may_still_write` when it could not be ended.
+    """
 
     path: str
     error: str | None

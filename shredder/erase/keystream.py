@@ -1,0 +1,113 @@
+"""What a pass writes: a key stream in which every byte has an address, or a repeated pattern.
+
+A random pass is the AES-128-CTR key stream (NIST SP 800-38A, 6.5) of its own key: the block at
+byte offset o (a multiple of 16) is enciphered zeros with the initial counter o / 16. So any
+sector can be made again from the key, and `openssl enc -aes-128-ctr` makes the same bytes.
+"""
+
+import mmap
+from typing import Protocol
+
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from shredder.model import Pass, PassKind
+from shredder.units import KIB, MIB
+
+KEY_BYTES = 16
+BLOCK_BYTES = MIB
+# 256 KiB stays in the second-level cache between cipher and compare, and is long enough for the
+# cipher to release the interpreter lock
+CHUNK_BYTES = 256 * KIB
+
+_CIPHER_BLOCK_BYTES = 16
+_ZEROS = bytes(CHUNK_BYTES)
+
+
+def derive_key(secret: bytes, run_id: str, nonce: bytes, number: int) -> bytes:
+    """Return the 16-byte key of one pass on one device: HKDF-SHA256 (RFC 5869).
+
+    Args:
+        secret: the run's secret, 32 bytes.
+        run_id: the run.
+        nonce: the device's recorded nonce, 16 bytes.
+        number: the pass, from 1.
+    """
+    info = f"shredder stream v1|{run_id}|{number}".encode()
+    return HKDF(algorithm=hashes.SHA256(), length=KEY_BYTES, salt=nonce, info=info).derive(secret)
+
+
+def aligned_buffer(size_bytes: int) -> memoryview:
+    """Return zeroed memory that starts at a page, as direct I/O asks for."""
+    return memoryview(mmap.mmap(-1, size_bytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
+
+
+class Source(Protocol):
+    """What belongs at every offset of a medium during one pass; safe to use from several threads."""
+
+    def fill(self, start_bytes: int, length_bytes: int, scratch: memoryview) -> memoryview:
+        """Return the bytes for a range of at most BLOCK_BYTES, page-aligned: in `scratch`, or shared ones."""
+
+    def matches(self, start_bytes: int, data: memoryview, scratch: bytearray) -> bool:
+        """True when `data`, read at `start_bytes`, is what belongs there. `scratch` has CHUNK_BYTES."""
+
+
+class RandomSource:
+    """The key stream of one pass; `key` has 16 bytes. Ranges start at multiples of 16 bytes."""
+
+    def __init__(self, key: bytes) -> None:
+        self._algorithm = algorithms.AES(key)
+
+    def fill(self, start_bytes: int, length_bytes: int, scratch: memoryview) -> memoryview:
+        """Encipher zeros into `scratch`."""
+        counter = (start_bytes // _CIPHER_BLOCK_BYTES).to_bytes(_CIPHER_BLOCK_BYTES, "big")
+        encryptor = Cipher(self._algorithm, modes.CTR(counter)).encryptor()
+        for at in range(0, length_bytes, CHUNK_BYTES):
+            count = min(CHUNK_BYTES, length_bytes - at)
+            zeros = _ZEROS if count == CHUNK_BYTES else _ZEROS[:count]
+            encryptor.update_into(zeros, scratch[at : at + count])
+        return scratch[:length_bytes]
+
+    def matches(self, start_bytes: int, data: memoryview, scratch: bytearray) -> bool:
+        """Make the stream again, a chunk at a time, and compare every byte."""
+        for at in range(0, len(data), CHUNK_BYTES):
+            chunk = data[at : at + CHUNK_BYTES]
+            self.fill(start_bytes + at, len(chunk), memoryview(scratch))
+            # a bytearray on the left: that comparison is memcmp, two views are compared item by item
+            expected = scratch if len(chunk) == CHUNK_BYTES else scratch[: len(chunk)]
+            if expected != chunk:
+                return False
+        return True
+
+
+class PatternSource:
+    """A pattern of 1 to 3 bytes repeated from byte 0 of the medium on, so that blocks join in phase."""
+
+    def __init__(self, pattern: bytes) -> None:
+        self._period_bytes = len(pattern)
+        self._shared: list[memoryview] = []
+        self._expected: list[bytearray] = []
+        for phase in range(len(pattern)):
+            turned = pattern[phase:] + pattern[:phase]
+            repeated = bytearray((turned * (BLOCK_BYTES // len(pattern) + 1))[:BLOCK_BYTES])
+            buffer = aligned_buffer(BLOCK_BYTES)
+            buffer[:] = repeated
+            self._shared.append(buffer)
+            self._expected.append(repeated)
+
+    def fill(self, start_bytes: int, length_bytes: int, scratch: memoryview) -> memoryview:  # noqa: ARG002
+        """Return a view of the one shared block with the right phase; nothing is copied."""
+        return self._shared[start_bytes % self._period_bytes][:length_bytes]
+
+    def matches(self, start_bytes: int, data: memoryview, scratch: bytearray) -> bool:  # noqa: ARG002
+        """Compare with the shared block of the right phase."""
+        expected = self._expected[start_bytes % self._period_bytes]
+        return (expected if len(data) == BLOCK_BYTES else expected[: len(data)]) == data
+
+
+def make_source(planned: Pass, key: bytes) -> Source:
+    """Return the source of a pass; `key` counts for random passes only."""
+    if planned.kind is PassKind.RANDOM:
+        return RandomSource(key)
+    return PatternSource(bytes.fromhex(planned.pattern_hex))
