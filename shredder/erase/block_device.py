@@ -64,18 +64,19 @@ def _list_partitions(descriptor: int) -> dict[int, Range]:
 
 
 class BlockDevice:
-    """A whole disk or a partition, open for direct I/O and claimed exclusively.
+    """A whole disk or a partition, open for direct I/O; for writing it is claimed exclusively.
 
     Args:
         path: the device node.
+        writable: False opens it for reading, and claims nothing.
 
     Raises:
         MediumRefusedError: it is no block device, or something else claims it.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, *, writable: bool = True) -> None:
         self._path = path
-        self._descriptor = _open_exclusively(path)
+        self._descriptor = _open_device(path, os.O_RDWR | os.O_EXCL if writable else os.O_RDONLY)
         self._removed: dict[int, Range] = {}
         self.size_bytes = struct.unpack("Q", fcntl.ioctl(self._descriptor, _BLKGETSIZE64, bytes(8)))[0]
         self.sector_bytes = struct.unpack("i", fcntl.ioctl(self._descriptor, _BLKSSZGET, bytes(4)))[0]
@@ -124,9 +125,9 @@ class BlockDevice:
         os.close(self._descriptor)
 
 
-def _open_exclusively(path: str) -> int:
+def _open_device(path: str, access: int) -> int:
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_DIRECT | os.O_EXCL | os.O_CLOEXEC)
+        descriptor = os.open(path, access | os.O_DIRECT | os.O_CLOEXEC)
     except OSError as error:
         kind, why = _explain(error)
         raise MediumRefusedError(Refusal(kind, path, f"{path} {why}")) from None

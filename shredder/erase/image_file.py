@@ -22,16 +22,18 @@ class ImageFile:
 
     Args:
         path: the file; a symbolic link is refused.
+        writable: False opens it for reading, and takes no lease.
 
     Raises:
         MediumRefusedError: it is not a regular file, or somebody else has it open.
     """
 
-    def __init__(self, path: str) -> None:
-        self._descriptor, self.direct = _open_regular(path)
+    def __init__(self, path: str, *, writable: bool = True) -> None:
+        self._descriptor, self.direct = _open_regular(path, os.O_RDWR if writable else os.O_RDONLY)
         self.size_bytes = os.fstat(self._descriptor).st_size
         self.sector_bytes = FILE_SECTOR_BYTES
-        _take_lease(self._descriptor, path)
+        if writable:
+            _take_lease(self._descriptor, path)
 
     def fileno(self) -> int:
         """Return the open descriptor, for identity checks."""
@@ -81,10 +83,10 @@ class ImageFile:
         os.close(self._descriptor)
 
 
-def _open_regular(path: str) -> tuple[int, bool]:
+def _open_regular(path: str, access: int) -> tuple[int, bool]:
     """Return the descriptor and whether it is open for direct I/O."""
     # O_NONBLOCK: opening a FIFO must not wait for its other end
-    flags = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+    flags = access | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
     direct = True
     try:
         try:

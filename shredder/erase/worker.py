@@ -82,6 +82,17 @@ def open_medium(path: str, kind: DeviceKind) -> OpenedMedium:
     return ImageFile(path) if kind is DeviceKind.IMAGE else BlockDevice(path)
 
 
+def open_for_reading(path: str, kind: DeviceKind) -> OpenedMedium:
+    """Open a medium to read it back; others may use it meanwhile.
+
+    Raises:
+        MediumRefusedError: it cannot be opened.
+    """
+    if kind is DeviceKind.IMAGE:
+        return ImageFile(path, writable=False)
+    return BlockDevice(path, writable=False)
+
+
 class Worker:
     """Carries out one task and reports what happens.
 

@@ -1,0 +1,83 @@
+"""The shell: commands, and the one place that turns errors into messages and exit codes."""
+
+import os
+import sys
+from importlib import import_module
+from typing import NoReturn
+
+import click
+
+from shredder import __version__
+from shredder.errors import ExitCode, ShredderError
+
+_COMMANDS = {
+    "devices": "shredder.cli.devices",
+    "methods": "shredder.cli.methods",
+    "plan": "shredder.cli.plan",
+    "wipe": "shredder.cli.wipe",
+    "audit": "shredder.cli.audit",
+    "certificate": "shredder.cli.certificate",
+    "key": "shredder.cli.key",
+}
+
+
+class _LazyGroup(click.Group):
+    """Loads a command's module when it is asked for: `--version` must not wait for the others."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        command: click.Command = import_module(_COMMANDS[cmd_name]).command
+        return command
+
+
+@click.group(
+    cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100}
+)
+@click.version_option(__version__, prog_name="shredder", message="%(prog)s %(version)s")
+def shell() -> None:
+    """Overwrite disks, verify what was written, and sign a certificate of it."""
+
+
+def say(message: str, hint: str | None = None) -> None:
+    """Tell the user something on stderr, with the hint on its own line."""
+    click.echo(f"shredder: {message}", err=True)
+    if hint:
+        click.echo(f"shredder: hint: {hint}", err=True)
+
+
+def main() -> NoReturn:
+    """Run the command line and exit with a code of the README's table."""
+    try:
+        outcome = shell.main(prog_name="shredder", standalone_mode=False)
+        code = outcome if isinstance(outcome, int) else ExitCode.DONE
+        sys.stdout.flush()
+    except ShredderError as error:
+        say(error.message, error.hint)
+        code = error.exit_code
+    except click.ClickException as error:
+        say(_lower_first(error.format_message()), _usage_hint(error))
+        code = ExitCode.USAGE
+    except (click.Abort, KeyboardInterrupt):
+        say("interrupted; nothing was wiped")
+        code = ExitCode.INTERRUPTED
+    except BrokenPipeError:
+        # whoever read our output has seen enough; keep the interpreter from complaining at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = ExitCode.UNEXPECTED
+    except Exception as error:
+        say(f"unexpected error: {type(error).__name__}: {error}", "please report it with the command you ran")
+        code = ExitCode.UNEXPECTED
+    sys.exit(int(code))
+
+
+def _lower_first(message: str) -> str:
+    return (message[:1].lower() + message[1:]).rstrip(".")
+
+
+def _usage_hint(error: click.ClickException) -> str | None:
+    context = getattr(error, "ctx", None)
+    return f"`{context.command_path} --help` shows how it is used" if context is not None else None

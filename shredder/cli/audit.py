@@ -1,0 +1,87 @@
+"""`shredder audit`."""
+
+import json
+from pathlib import Path
+
+import click
+
+from shredder.certify.stream_keys import read_stream_keys
+from shredder.cli import say
+from shredder.cli.checking import read_certificate, trust_options
+from shredder.cli.files import read_bytes
+from shredder.cli.options import json_option, path_option
+from shredder.cli.progress import choose_monitor
+from shredder.decommission.audit import Audit, audit_medium
+from shredder.decommission.interrupts import stop_on_signals
+from shredder.decommission.prepare import find_targets, require_root, survey
+from shredder.ranges import total_bytes
+from shredder.records import to_json
+from shredder.units import binary_size
+
+_RANGES_SHOWN = 8
+
+
+@click.command("audit")
+@click.argument("device")
+@path_option("--certificate", help_text="The certificate; its evidence lies beside it.", required=True)
+@path_option("--stream-keys", help_text="The run's stream-keys.json.", required=True)
+@click.option(
+    "--sample",
+    type=click.IntRange(min=1),
+    help="Read this many independent 4 KiB samples.  [default: everything]",
+)
+@click.option("--image", is_flag=True, help="DEVICE is a regular file.")
+@trust_options
+@json_option
+def command(
+    device: str,
+    certificate: Path,
+    stream_keys: Path,
+    sample: int | None,
+    image: bool,
+    trust: Path | None,
+    integrity_only: bool,
+    as_json: bool,
+) -> int:
+    """Read DEVICE back and compare it with what its certificate says the last pass left there.
+
+    Nothing is written.
+    """
+    checked = read_certificate(certificate, trust, integrity_only=integrity_only or trust is None)
+    if not image:
+        require_root()
+    (medium,) = find_targets(survey(), (device,), image=image)
+    keys = read_stream_keys(read_bytes(stream_keys), str(stream_keys))
+    with stop_on_signals() as stop:
+        monitor = choose_monitor([entry.step for entry in checked.report.devices], as_json=as_json)
+        result = audit_medium(medium, checked.report, keys, samples=sample, monitor=monitor, stop=stop)
+    _report(result, checked.notes, as_json=as_json)
+    return result.exit_code
+
+
+def _report(result: Audit, notes: tuple[str, ...], *, as_json: bool) -> None:
+    found = result.found
+    if as_json:
+        click.echo(
+            json.dumps(
+                {"event": "Result", "version": 1, **to_json(found), "exit_code": int(result.exit_code)}
+            )
+        )
+        return
+    path = result.device.step.path
+    click.echo(
+        f"{path}: {binary_size(found.checked_bytes)} of {binary_size(result.asked_bytes)} read and compared"
+    )
+    for what, ranges in (
+        ("DIFFERS", found.mismatches),
+        ("UNREADABLE", found.unreadable),
+        ("not written, says the certificate", result.left_out),
+    ):
+        if ranges:
+            click.echo(f"  {what}: {binary_size(total_bytes(ranges))}")
+            for item in ranges[:_RANGES_SHOWN]:
+                click.echo(f"    {item}")
+    if not (found.mismatches or found.unreadable or found.stopped or found.gave_up):
+        click.echo("  every byte compared is what the certificate's last pass left there")
+    for note in notes:
+        say(note)

@@ -1,0 +1,63 @@
+"""`shredder certificate verify|show`."""
+
+import json
+from pathlib import Path
+
+import click
+
+from shredder.certify.render import render_text
+from shredder.cli.checking import read_certificate, trust_options
+from shredder.cli.options import json_option
+
+
+@click.group("certificate")
+def command() -> None:
+    """Check a certificate, or read it."""
+
+
+_FILE = click.argument("file", type=click.Path(path_type=Path))
+
+
+@command.command("verify")
+@_FILE
+@trust_options
+@json_option
+def verify(file: Path, trust: Path | None, integrity_only: bool, as_json: bool) -> int:
+    """Check signature, evidence and outcome of a certificate.
+
+    The evidence file must lie beside it. The exit code is 0 only for a genuine certificate of a
+    complete run, signed by the trusted key.
+    """
+    checked = read_certificate(file, trust, integrity_only=integrity_only)
+    report = checked.report
+    if as_json:
+        found = {
+            "version": 1,
+            "genuine": True,
+            "trusted": checked.trusted,
+            "key_id": checked.key_id,
+            "headline": report.headline,
+            "outcome": report.outcome,
+            "exit_code": int(report.exit_code),
+            "notes": list(checked.notes),
+        }
+        click.echo(json.dumps(found, indent=2))
+        return report.exit_code
+    click.echo(report.headline)
+    for device in report.devices:
+        click.echo(f"  {device.step.path}: {device.verdict}")
+    click.echo("the certificate is intact and agrees with its evidence")
+    click.echo(f"signed by key {checked.key_id}" + (", which you trust" if checked.trusted else ""))
+    for note in checked.notes:
+        click.echo(note)
+    return report.exit_code
+
+
+@command.command("show")
+@_FILE
+@trust_options
+def show(file: Path, trust: Path | None, integrity_only: bool) -> int:
+    """Print a certificate for a person, after checking it like `verify`."""
+    checked = read_certificate(file, trust, integrity_only=integrity_only)
+    click.echo(render_text(checked))
+    return checked.report.exit_code

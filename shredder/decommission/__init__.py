@@ -1,0 +1,1 @@
+"""The whole flow for disks: look, plan, erase, verify, certify."""

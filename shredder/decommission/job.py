@@ -1,0 +1,194 @@
+"""The whole flow for a host: start entry, overwrite and verify, evidence, certificate."""
+
+import contextlib
+import os
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+from pathlib import Path
+
+from shredder import __version__
+from shredder.certify.envelope import envelope_bytes, sign, to_bundle
+from shredder.certify.evidence import EvidenceLog, encode_entries
+from shredder.certify.findings import find
+from shredder.certify.keys import PrivateKey, public_pem
+from shredder.certify.reports import RunReport
+from shredder.certify.statement import make_statement, statement_bytes
+from shredder.certify.stream_keys import VERSION, DeviceKeys, StreamKeys, stream_keys_bytes
+from shredder.decommission import run_folder
+from shredder.decommission.prepare import Ready, recheck_open
+from shredder.decommission.run_folder import RunFolder
+from shredder.erase.engine import run_tasks
+from shredder.erase.keystream import derive_key
+from shredder.erase.worker import Sampling, Task
+from shredder.errors import ExitCode, RefusedError, UndeliveredError, gravest
+from shredder.events import DeviceRefused, Event, Progress, RunEnded, RunStarted, Stream
+from shredder.model import Identity, PassKind, Plan, Profile, Refusal, Step
+from shredder.plan.documents import write_plan
+from shredder.plan.planner import plan_digest
+from shredder.plan.sampling import draw_samples, mix_seed
+from shredder.records import canonical
+
+_SECRET_BYTES = 32
+_NONCE_BYTES = 16
+_SEED_BYTES = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a run came to. `trouble` is what went wrong beside the devices, for people."""
+
+    report: RunReport
+    folder: Path
+    has_certificate: bool
+    trouble: tuple[str, ...]
+    exit_code: ExitCode
+
+
+@dataclass(frozen=True, slots=True)
+class _Secrets:
+    """What one target's passes are made from."""
+
+    step: Step
+    nonce: bytes
+    keys: tuple[bytes, ...]
+
+
+def new_run_id() -> str:
+    """Return a fresh name for a run, 32 hex digits."""
+    return uuid.uuid4().hex
+
+
+def carry_out(
+    ready: Ready,
+    run_id: str,
+    output: Path,
+    *,
+    key: PrivateKey,
+    profile: Profile,
+    monitor: Callable[[Event], None],
+    wants_stop: Callable[[], bool],
+) -> Result:
+    """Wipe what the plan names and certify what happened.
+
+    Args:
+        ready: from `check_plan`.
+        run_id: from `new_run_id`.
+        output: the folder to write to; new or empty.
+        key: signs the certificate; of a fresh one only the public half is ever written.
+        profile: what only people know.
+        monitor: shown every event.
+        wants_stop: asked five times a second.
+
+    Raises:
+        RefusedError: nothing of the plan may be wiped, or the output folder cannot be used.
+    """
+    if not ready.steps:
+        raise RefusedError("; ".join(_reasons(ready.refused)) or "the plan has no targets")
+    folder = RunFolder(output)
+    targets = tuple(_draw_secrets(step, run_id) for step in ready.plan.steps)
+    _write_first_files(folder, ready.plan, run_id, targets, key)
+    log = EvidenceLog(folder.path / run_folder.EVIDENCE)
+    record = _make_recorder(log, monitor)
+    record(_start_event(ready.plan, run_id, profile, targets))
+    if log.damage:
+        raise RefusedError(f"{log.damage}; nothing was wiped", hint="name another folder with --output")
+    for refusal in ready.refused:
+        record(refusal)
+    tasks = [_make_task(target, ready.plan) for target in targets if target.step in ready.steps]
+    run_tasks(tasks, record, wants_stop)
+    record(RunEnded(interrupted=wants_stop()))
+    log.close()
+    return _conclude(log, folder, key)
+
+
+def _reasons(refused: Sequence[DeviceRefused]) -> list[str]:
+    return [refusal.detail for item in refused for refusal in item.refusals]
+
+
+def _draw_secrets(step: Step, run_id: str) -> _Secrets:
+    """Draw a secret for one device and derive its pass keys; the secret itself is kept nowhere."""
+    secret, nonce = os.urandom(_SECRET_BYTES), os.urandom(_NONCE_BYTES)
+    keys = tuple(
+        derive_key(secret, run_id, nonce, number) if planned.kind is PassKind.RANDOM else b""
+        for number, planned in enumerate(step.passes, start=1)
+    )
+    return _Secrets(step, nonce, keys)
+
+
+def _write_first_files(
+    folder: RunFolder, plan: Plan, run_id: str, targets: Sequence[_Secrets], key: PrivateKey
+) -> None:
+    devices = tuple(
+        DeviceKeys(item.step.path, item.nonce.hex(), tuple(one.hex() for one in item.keys))
+        for item in targets
+    )
+    try:
+        folder.write(run_folder.PLAN, write_plan(plan).encode())
+        folder.write(run_folder.PUBLIC_KEY, public_pem(key.public_key()))
+        keys = StreamKeys(VERSION, run_id, devices)
+        folder.write(run_folder.STREAM_KEYS, stream_keys_bytes(keys), private=True)
+    except UndeliveredError as error:
+        raise RefusedError(f"{error.message}; nothing was wiped") from None
+
+
+def _start_event(plan: Plan, run_id: str, profile: Profile, targets: Sequence[_Secrets]) -> RunStarted:
+    streams = tuple(
+        Stream(
+            item.step.path,
+            item.nonce.hex(),
+            tuple(sha256(key).hexdigest() if key else "" for key in item.keys),
+        )
+        for item in targets
+    )
+    return RunStarted(run_id, __version__, plan_digest(plan), plan, profile, streams)
+
+
+def _make_recorder(log: EvidenceLog, monitor: Callable[[Event], None]) -> Callable[[Event], None]:
+    def record(event: Event) -> None:
+        if not isinstance(event, Progress):
+            log.append(event, datetime.now(UTC))
+        # a terminal that went away must not end the run
+        with contextlib.suppress(OSError):
+            monitor(event)
+
+    return record
+
+
+def _make_task(target: _Secrets, plan: Plan) -> Task:
+    step = target.step
+
+    def recheck(descriptor: int) -> tuple[Identity, tuple[Refusal, ...]]:
+        device, refusals = recheck_open(step, plan, descriptor)
+        return (device.identity if device else step.identity), refusals
+
+    def sample() -> Sampling:
+        seed = mix_seed(os.urandom(_SEED_BYTES), plan.nonce_hex)
+        drawn = draw_samples(step.identity.size_bytes, step.identity.logical_sector_bytes, seed)
+        return Sampling(seed.hex(), drawn.ranges, len(drawn.independent))
+
+    return Task(step, target.keys, plan.verify, sample, recheck)
+
+
+def _conclude(log: EvidenceLog, folder: RunFolder, key: PrivateKey) -> Result:
+    """Derive the outcome from the evidence and certify it; when that fails, the outcome still stands."""
+    report = find(log.entries)
+    trouble = [log.damage] if log.damage else []
+    folder.release()
+    if not log.damage:
+        try:
+            _write_certificate(log, folder, key)
+        except UndeliveredError as error:
+            trouble.append(error.message)
+    codes = [report.exit_code, ExitCode.UNDELIVERED] if trouble else [report.exit_code]
+    return Result(report, folder.path, not trouble, tuple(trouble), gravest(codes))
+
+
+def _write_certificate(log: EvidenceLog, folder: RunFolder, key: PrivateKey) -> None:
+    evidence_sha256 = sha256(encode_entries(log.entries)).hexdigest()
+    statement = make_statement(log.entries, evidence_sha256, run_folder.EVIDENCE)
+    envelope = sign(statement_bytes(statement), key)
+    folder.write(run_folder.CERTIFICATE, envelope_bytes(envelope))
+    folder.write(run_folder.BUNDLE, canonical(to_bundle(envelope)) + b"\n")

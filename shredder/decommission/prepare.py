@@ -1,0 +1,166 @@
+"""From names on a command line to a plan, and from a plan to the steps that may still be carried out."""
+
+import os
+import stat
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from shredder.discover.disks import describe, find_device
+from shredder.discover.images import describe_image
+from shredder.discover.probe import take_snapshot
+from shredder.errors import RefusedError, UsageError
+from shredder.events import DeviceRefused
+from shredder.model import Device, DeviceKind, Host, Machine, Plan, Refusal, RefusalKind, Step, UseKind
+from shredder.plan.planner import Request, plan_all, plan_named
+from shredder.plan.safety import check, identity_changes, split
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The plan, and which of its steps still hold on this machine."""
+
+    plan: Plan
+    steps: tuple[Step, ...]
+    refused: tuple[DeviceRefused, ...]
+
+
+def survey() -> Machine:
+    """Look at this machine now."""
+    return describe(take_snapshot(frozenset({os.getpid()})))
+
+
+def find_targets(machine: Machine, names: Sequence[str], *, image: bool) -> tuple[Device, ...]:
+    """Return the devices that were named; with `image`, the files.
+
+    Raises:
+        UsageError: there is no such device or file.
+        RefusedError: it is not something that can be wiped.
+    """
+    return tuple(describe_image(name) if image else _find_device(machine, name) for name in names)
+
+
+def _find_device(machine: Machine, name: str) -> Device:
+    device = find_device(machine, name)
+    if device is not None:
+        return device
+    path = Path(name)
+    if not path.exists():
+        raise UsageError(f"no such device: {name}", hint="`shredder devices` lists what is here")
+    if stat.S_ISREG(path.stat().st_mode):
+        raise UsageError(f"{name} is a file, not a device", hint="to take it as a disk image, add --image")
+    raise UsageError(f"{name} is not a block device", hint="`shredder devices` lists what is here")
+
+
+def make_plan(names: Sequence[str], request: Request, *, image: bool, all_disks: bool, output: Path) -> Plan:
+    """Decide what will be done.
+
+    Args:
+        names: targets; empty with `all_disks`.
+        request: method, verification and allowances.
+        image: the names are files.
+        all_disks: take every disk with a medium instead of names.
+        output: the folder that will receive the certificate; `all_disks` leaves out what carries it.
+
+    Raises:
+        UsageError: the request is not well formed, or a name is unknown.
+        RefusedError: nothing of it may be wiped.
+    """
+    if not image:
+        require_root()
+    machine = survey()
+    if all_disks:
+        return plan_all(machine, request, receives_output=devices_below(machine, output))
+    return plan_named(machine, find_targets(machine, names, image=image), request)
+
+
+def require_root() -> None:
+    """Raise RefusedError unless we are root: without it nobody can tell who uses a device."""
+    if os.geteuid() != 0:
+        raise RefusedError(
+            "block devices can be planned and wiped only by root", hint="run it again with sudo"
+        )
+
+
+def devices_below(machine: Machine, folder: Path) -> frozenset[str]:
+    """Return the paths of the devices, disks and layers, on which an existing ancestor of `folder` lies."""
+    place = _existing(folder)
+    mount_point = place
+    while not mount_point.is_mount():
+        mount_point = mount_point.parent
+    return frozenset(
+        device.path
+        for device in machine.devices
+        if any(use.kind is UseKind.MOUNT and _names(use.by, mount_point) for use in device.uses)
+    )
+
+
+def _names(by: str, mount_point: Path) -> bool:
+    return by == str(mount_point) or by.endswith(f" mounted at {mount_point}")
+
+
+def _existing(folder: Path) -> Path:
+    place = folder.absolute()
+    while not place.exists():
+        place = place.parent
+    return place.resolve()
+
+
+def check_plan(plan: Plan) -> Ready:
+    """Hold a plan against the machine as it is now, device by device.
+
+    Raises:
+        RefusedError: the plan was made on another machine.
+    """
+    if any(step.kind is not DeviceKind.IMAGE for step in plan.steps):
+        require_root()
+    machine = survey()
+    _check_host(plan.host, machine.host)
+    holding: list[Step] = []
+    refused: list[DeviceRefused] = []
+    for step in plan.steps:
+        _, refusals = check_step(step, plan, machine)
+        if refusals:
+            refused.append(DeviceRefused(step.path, refusals))
+        else:
+            holding.append(step)
+    return Ready(plan, tuple(holding), tuple(refused))
+
+
+def _check_host(planned: Host, found: Host) -> None:
+    for name in ("product_uuid", "machine_id"):
+        before, now = getattr(planned, name), getattr(found, name)
+        if isinstance(before, str) and isinstance(now, str):
+            if before != now:
+                raise RefusedError(
+                    f"this plan was made on another machine ({name.replace('_', ' ')} differs)"
+                )
+            return
+
+
+def check_step(step: Step, plan: Plan, machine: Machine) -> tuple[Device | None, tuple[Refusal, ...]]:
+    """Return the step's device as it is now, and every reason not to wipe it."""
+    if step.kind is DeviceKind.IMAGE:
+        device: Device | None = describe_image(step.path)
+    else:
+        device = next((item for item in machine.devices if item.path == step.path), None)
+    if device is None:
+        return None, (Refusal(RefusalKind.CHANGED, step.path, f"{step.path} is not there any more"),)
+    changes = identity_changes(step.identity, device.identity, same_attachment=True)
+    if changes:
+        detail = f"{step.path} is not the device that was planned: {'; '.join(changes)}"
+        return device, (Refusal(RefusalKind.CHANGED, step.path, detail),)
+    standing, _ = split(check(device, machine), frozenset(plan.allow))
+    return device, standing
+
+
+def recheck_open(step: Step, plan: Plan, descriptor: int) -> tuple[Device | None, tuple[Refusal, ...]]:
+    """The same as `check_step`, for the device behind an open descriptor."""
+    device, refusals = check_step(step, plan, survey())
+    if device is None or refusals:
+        return device, refusals
+    opened, named = os.fstat(descriptor), os.stat(device.path, follow_symlinks=False)
+    if (opened.st_rdev, opened.st_dev, opened.st_ino) != (named.st_rdev, named.st_dev, named.st_ino):
+        detail = f"{step.path} became another device while it was opened"
+        return device, (Refusal(RefusalKind.CHANGED, step.path, detail),)
+    return device, ()

@@ -1,0 +1,91 @@
+"""The folder a run writes into: plan, evidence, certificate, public key, stream keys.
+
+Room for the certificate is reserved before the first write, so that a disk that fills up
+later does not take it away.
+"""
+
+import contextlib
+import os
+from pathlib import Path
+
+from shredder.errors import RefusedError, UndeliveredError
+from shredder.units import MIB
+
+PLAN = "plan.json"
+EVIDENCE = "evidence.jsonl"
+CERTIFICATE = "certificate.json"
+BUNDLE = "certificate.sigstore.json"
+PUBLIC_KEY = "public-key.pem"
+STREAM_KEYS = "stream-keys.json"
+_RESERVE = ".reserved"
+_RESERVE_BYTES = 4 * MIB
+
+
+class RunFolder:
+    """Creates the folder and reserves room in it.
+
+    Args:
+        path: the folder; it must not exist, or be empty.
+
+    Raises:
+        RefusedError: it cannot be made, holds something already, or lacks room; no target was touched.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            if any(path.iterdir()):
+                raise RefusedError(f"{path} is not empty", hint="name a new folder with --output")
+            self._reserve()
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                path.rmdir()
+            message = f"the output folder {path} cannot be used: {error.strerror}; nothing was wiped"
+            raise RefusedError(message, hint="name another folder with --output") from None
+
+    def _reserve(self) -> None:
+        place = self.path / _RESERVE
+        descriptor = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            os.posix_fallocate(descriptor, 0, _RESERVE_BYTES)
+            os.fsync(descriptor)
+        except OSError:
+            place.unlink()
+            raise
+        finally:
+            os.close(descriptor)
+
+    def release(self) -> None:
+        """Give the reserved room back, for the certificate."""
+        (self.path / _RESERVE).unlink(missing_ok=True)
+
+    def write(self, name: str, content: bytes, *, private: bool = False) -> Path:
+        """Write a new file and make it durable.
+
+        Args:
+            name: its name in the folder.
+            content: its bytes.
+            private: readable by the owner only.
+
+        Raises:
+            UndeliveredError: it could not be written.
+        """
+        place = self.path / name
+        try:
+            descriptor = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600 if private else 0o644)
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(descriptor)
+            self._sync()
+        except OSError as error:
+            raise UndeliveredError(f"{place} could not be written: {error.strerror}") from None
+        return place
+
+    def _sync(self) -> None:
+        descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
