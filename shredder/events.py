@@ -96,8 +96,8 @@ class PassEnded:
 class VerifyStarted:
     """Reading back begins, after the last flush.
 
-    For `sampled`, `seed_hex` was drawn after the last write and mixed with the plan's nonce; the
-    sampled places follow from it. `independent` counts the 4 KiB samples drawn independently
+    For `sampled`, `seed_hex` was drawn after the last write; mixed with the plan's nonce it
+    gives the sampled places. `independent` counts the 4 KiB samples drawn independently
     (0 when everything is read).
     """
 

@@ -59,5 +59,13 @@ def verify(file: Path, trust: Path | None, integrity_only: bool, as_json: bool) 
 def show(file: Path, trust: Path | None, integrity_only: bool) -> int:
     """Print a certificate for a person, after checking it like `verify`."""
     checked = read_certificate(file, trust, integrity_only=integrity_only)
-    click.echo(render_text(checked))
+    signer = "trusted" if checked.trusted else "; ".join(checked.notes)
+    text = render_text(
+        checked.statement,
+        key_id=checked.key_id,
+        signer=signer,
+        is_ed25519=checked.is_ed25519,
+        certificate_name=file.name,
+    )
+    click.echo(text, nl=False)
     return checked.report.exit_code

@@ -1,10 +1,12 @@
 """`shredder methods`."""
 
+import json
+
 import click
 
 from shredder.cli.options import json_option
 from shredder.cli.tables import render_table
-from shredder.plan.methods import METHODS
+from shredder.plan.methods import METHODS, Method
 from shredder.records import to_json
 
 
@@ -14,9 +16,21 @@ def command(as_json: bool) -> None:
     """List the named methods and their passes."""
     methods = list(METHODS.values())
     if as_json:
-        import json
-
         click.echo(json.dumps({"version": 1, "methods": to_json(methods)}, indent=2))
         return
-    rows = [(item.name, item.title, item.passes_text, item.verify_text) for item in methods]
-    click.echo(render_table(("METHOD", "WHAT IT IS", "PASSES", "VERIFY"), rows))
+    rows = [_row(item) for item in methods]
+    click.echo(render_table(("METHOD", "WHAT IT IS", "VERIFICATION", "WHAT IT WRITES"), rows))
+    click.echo("\nc, c2, c3: bytes drawn for each plan; ~: their complement; the plan shows the actual passes")
+
+
+def _row(method: Method) -> tuple[str, ...]:
+    required = "required" if method.verification_required else "by default"
+    return method.name, method.title, required, _describe_recipe(method)
+
+
+def _describe_recipe(method: Method) -> str:
+    if method.takes_count:
+        return f"{method.recipe[0]}, as often as --passes says"
+    if method.shuffled:
+        return "4 random, 27 fixed in an order drawn for the plan, 4 random"
+    return ", ".join(method.recipe)

@@ -1,4 +1,4 @@
-"""Three ways to show a run: bars on a terminal, lines in a log, JSON for programs. Each event is shown once."""
+"""Three ways to show a run: bars on a terminal, lines in a log, JSON for programs."""
 
 import json
 import sys

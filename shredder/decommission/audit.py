@@ -13,8 +13,8 @@ from shredder.erase.worker import choose_threads, open_for_reading
 from shredder.errors import CertificateError, ExitCode, RefusedError, gravest
 from shredder.events import Event, Progress
 from shredder.model import Device, Identity, PassKind, Unavailable
-from shredder.plan.sampling import draw_independent
 from shredder.plan.safety import identity_changes
+from shredder.plan.sampling import draw_independent
 from shredder.ranges import Range, span, subtract, total_bytes
 
 _SEED_BYTES = 32
@@ -57,8 +57,7 @@ def audit_medium(
     entry = _find_entry(device, report)
     key = _find_key(entry, report, stream_keys)
     last = entry.passes[-1]
-    ranges = _choose_ranges(device, samples)
-    ranges = subtract(ranges, last.unwritten)
+    ranges = subtract(_choose_ranges(device, samples), last.unwritten)
     asked_bytes = total_bytes(ranges)
 
     def tick(done_bytes: int, failures: int) -> None:

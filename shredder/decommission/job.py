@@ -165,9 +165,10 @@ def _make_task(target: _Secrets, plan: Plan) -> Task:
         return (device.identity if device else step.identity), refusals
 
     def sample() -> Sampling:
-        seed = mix_seed(os.urandom(_SEED_BYTES), plan.nonce_hex)
-        drawn = draw_samples(step.identity.size_bytes, step.identity.logical_sector_bytes, seed)
-        return Sampling(seed.hex(), drawn.ranges, len(drawn.independent))
+        drawn = os.urandom(_SEED_BYTES)
+        seed = mix_seed(drawn, plan.nonce_hex)
+        places = draw_samples(step.identity.size_bytes, step.identity.logical_sector_bytes, seed)
+        return Sampling(drawn.hex(), places.ranges, len(places.independent))
 
     return Task(step, target.keys, plan.verify, sample, recheck)
 

@@ -13,7 +13,7 @@ from shredder.errors import RefusedError, UsageError
 from shredder.events import DeviceRefused
 from shredder.model import Device, DeviceKind, Host, Machine, Plan, Refusal, RefusalKind, Step, UseKind
 from shredder.plan.planner import Request, plan_all, plan_named
-from shredder.plan.safety import check, identity_changes, split
+from shredder.plan.safety import check, identity_changes, split_refusals
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +96,8 @@ def devices_below(machine: Machine, folder: Path) -> frozenset[str]:
 
 
 def _names(by: str, mount_point: Path) -> bool:
-    return by == str(mount_point) or by.endswith(f" mounted at {mount_point}")
+    """True for "/srv", and for "/srv through dm-0 (vg-srv)" and the like."""
+    return by == str(mount_point) or by.startswith(f"{mount_point} ")
 
 
 def _existing(folder: Path) -> Path:
@@ -150,7 +151,7 @@ def check_step(step: Step, plan: Plan, machine: Machine) -> tuple[Device | None,
     if changes:
         detail = f"{step.path} is not the device that was planned: {'; '.join(changes)}"
         return device, (Refusal(RefusalKind.CHANGED, step.path, detail),)
-    standing, _ = split(check(device, machine), frozenset(plan.allow))
+    standing, _ = split_refusals(check(device, machine), frozenset(plan.allow))
     return device, standing
 
 
@@ -159,7 +160,7 @@ def recheck_open(step: Step, plan: Plan, descriptor: int) -> tuple[Device | None
     device, refusals = check_step(step, plan, survey())
     if device is None or refusals:
         return device, refusals
-    opened, named = os.fstat(descriptor), os.stat(device.path, follow_symlinks=False)
+    opened, named = os.fstat(descriptor), Path(device.path).lstat()
     if (opened.st_rdev, opened.st_dev, opened.st_ino) != (named.st_rdev, named.st_dev, named.st_ino):
         detail = f"{step.path} became another device while it was opened"
         return device, (Refusal(RefusalKind.CHANGED, step.path, detail),)

@@ -1,0 +1,263 @@
+"""Machine, targets and request to a frozen plan.
+
+The same request on the same machine gives the same plan, and so the same digest: process numbers are left
+out of the reasons, lists are sorted, and what is drawn derives from the plan's other fields.
+"""
+
+import re
+from dataclasses import dataclass, replace
+from hashlib import sha256
+
+from shredder.errors import UsageError
+from shredder.model import (
+    Device,
+    DeviceKind,
+    LeftOut,
+    LeftOutWhy,
+    Machine,
+    Plan,
+    Refusal,
+    RefusalKind,
+    Step,
+    VerifyKind,
+)
+from shredder.plan.methods import build_passes, find_method
+from shredder.plan.safety import carries_system, check, check_liftable, other_paths, overlaps, split_refusals
+from shredder.plan.settle import settle, settle_machine
+from shredder.records import canonical, digest
+
+PLAN_VERSION = 1
+
+_NONCE = re.compile(r"(?:[0-9a-f]{2})*")
+_NO_DISK = {
+    DeviceKind.LOOP: "a loop device",
+    DeviceKind.ZRAM: "compressed memory (zram)",
+    DeviceKind.DM: "a device-mapper volume: it lies on other devices",
+    DeviceKind.MD: "a RAID array: it lies on other devices",
+    DeviceKind.OPTICAL: "an optical drive",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What the user asked for.
+
+    `count` is the number of passes for a method that takes one, `nonce_hex` the auditor's nonce or "",
+    `allow` the kinds of refusal to lift.
+    """
+
+    method: str
+    count: int | None
+    verify: VerifyKind
+    nonce_hex: str
+    allow: frozenset[RefusalKind]
+
+
+def plan_named(machine: Machine, targets: tuple[Device, ...], request: Request) -> Plan:
+    """Plan the wiping of the devices named, in their order.
+
+    A target that is refused stands in `left_out` with the reasons, and the others go on. A target that is
+    another path to the medium of an earlier one becomes its alias.
+
+    Args:
+        machine: everything that was discovered.
+        targets: the devices named; an image file need not be in `machine`.
+        request: method, verification and allowances.
+
+    Raises:
+        UsageError: the request is not well formed, or two targets are the same device.
+    """
+    check_request(request)
+    _refuse_twins(targets)
+    machine = settle_machine(machine)
+    steps: list[Step] = []
+    left_out: list[LeftOut] = []
+    planned: list[Device] = []
+    for target in map(settle, targets):
+        if any(target.path in step.aliases for step in steps):
+            continue
+        outcome = _decide(target, machine, request, tuple(planned))
+        if isinstance(outcome, Step):
+            steps.append(outcome)
+            planned.append(target)
+        else:
+            left_out.append(outcome)
+    seen = {target.path for target in targets} | {path for step in steps for path in step.aliases}
+    left_out += (
+        _leave_out(device, LeftOutWhy.NOT_NAMED, "not named as a target")
+        for device in _top_level(machine)
+        if device.path not in seen
+    )
+    return _seal(machine, request, steps, left_out, all_disks=False)
+
+
+def plan_all(machine: Machine, request: Request, receives_output: frozenset[str]) -> Plan:
+    """Plan the wiping of every top-level disk with a medium; what is excepted or refused is listed.
+
+    Args:
+        machine: everything that was discovered.
+        request: method, verification and allowances.
+        receives_output: paths of the devices (disks or partitions) that carry the output or configuration.
+
+    Raises:
+        UsageError: the request is not well formed.
+    """
+    check_request(request)
+    machine = settle_machine(machine)
+    steps: list[Step] = []
+    left_out: list[LeftOut] = []
+    for device in _top_level(machine):
+        if any(device.path in step.aliases for step in steps):
+            continue
+        outcome = _exclude(device, machine, receives_output) or _decide(device, machine, request, ())
+        if isinstance(outcome, Step):
+            steps.append(outcome)
+        else:
+            left_out.append(outcome)
+    return _seal(machine, request, steps, left_out, all_disks=True)
+
+
+def check_request(request: Request) -> None:
+    """Make sure that a request is well formed.
+
+    Raises:
+        UsageError: it is not, and why.
+    """
+    method = find_method(request.method)
+    build_passes(request.method, request.count, b"")
+    check_liftable(request.allow)
+    if request.verify is VerifyKind.NONE and method.verification_required:
+        raise UsageError(
+            f"method {method.name} includes verification", hint="use --verify full or --verify sampled"
+        )
+    if not _NONCE.fullmatch(request.nonce_hex):
+        raise UsageError("the nonce must be whole bytes in lower-case hex")
+
+
+def plan_digest(plan: Plan) -> str:
+    """Return the digest by which a plan is confirmed, in lower-case hex."""
+    return digest(plan)
+
+
+def incomplete_before_start(plan: Plan) -> bool:
+    """Return True when the plan already leaves out something that was asked for.
+
+    That is a refused device, or, when all disks were asked for, a storage controller without a driver.
+    """
+    refused = any(left.why is LeftOutWhy.REFUSED for left in plan.left_out)
+    return refused or (plan.all_disks and bool(plan.driverless))
+
+
+def with_passes(plan: Plan, count: int | None) -> Plan:
+    """Return the plan with the passes of its method in every step.
+
+    They are drawn from the SHA-256 of the canonical form of the plan without passes.
+
+    Args:
+        plan: its passes are not looked at.
+        count: see `build_passes`.
+    """
+    bare = replace(plan, steps=tuple(replace(step, passes=()) for step in plan.steps))
+    passes = build_passes(plan.method, count, sha256(canonical(bare)).digest())
+    return replace(plan, steps=tuple(replace(step, passes=passes) for step in plan.steps))
+
+
+def _seal(
+    machine: Machine, request: Request, steps: list[Step], left_out: list[LeftOut], *, all_disks: bool
+) -> Plan:
+    plan = Plan(
+        version=PLAN_VERSION,
+        host=machine.host,
+        all_disks=all_disks,
+        method=request.method,
+        verify=request.verify,
+        nonce_hex=request.nonce_hex,
+        allow=tuple(sorted(request.allow)),
+        steps=tuple(steps),
+        left_out=tuple(sorted(left_out, key=lambda left: left.path)),
+        driverless=tuple(sorted(machine.driverless)),
+    )
+    return with_passes(plan, request.count)
+
+
+def _refuse_twins(targets: tuple[Device, ...]) -> None:
+    for at, target in enumerate(targets):
+        for earlier in targets[:at]:
+            if _is_twin(earlier, target):
+                raise UsageError(
+                    f"{target.path} and {earlier.path} are the same device"
+                    if target.path != earlier.path
+                    else f"{target.path} is named twice",
+                    hint="name each device once",
+                )
+
+
+def _is_twin(one: Device, other: Device) -> bool:
+    if one.path == other.path:
+        return True
+    left, right = one.identity, other.identity
+    attached = isinstance(left.instance, str) and left.instance == right.instance
+    place = (left.start_bytes, left.size_bytes)
+    return attached and place == (right.start_bytes, right.size_bytes)
+
+
+def _decide(
+    device: Device, machine: Machine, request: Request, planned: tuple[Device, ...]
+) -> Step | LeftOut:
+    refusals = list(check(device, machine))
+    for earlier in planned:
+        if overlaps(earlier, device, machine):
+            detail = f"{device.path} shares bytes with {earlier.path}, which is planned already"
+            refusals.append(Refusal(RefusalKind.OVERLAP, device.path, detail))
+    standing, lifted = split_refusals(refusals, request.allow)
+    if standing:
+        return _leave_out(device, LeftOutWhy.REFUSED, "; ".join(str(refusal) for refusal in standing))
+    return Step(
+        path=device.path,
+        aliases=tuple(sorted(other.path for other in other_paths(device, machine))),
+        kind=device.kind,
+        medium=device.medium,
+        vendor=device.vendor,
+        model=device.model,
+        identity=device.identity,
+        passes=(),
+        allowed=lifted,
+    )
+
+
+def _leave_out(device: Device, why: LeftOutWhy, reason: str) -> LeftOut:
+    identity = device.identity
+    return LeftOut(device.path, why, device.model, identity.serial, identity.size_bytes, reason)
+
+
+def _exclude(device: Device, machine: Machine, receives_output: frozenset[str]) -> LeftOut | None:
+    if device.kind is DeviceKind.PARTITION:
+        return _leave_out(
+            device, LeftOutWhy.REFUSED, f"{device.path} is a partition whose disk was not found"
+        )
+    exception = _except(device, machine, receives_output)
+    return _leave_out(device, LeftOutWhy.EXCEPTED, exception) if exception else None
+
+
+def _except(device: Device, machine: Machine, receives_output: frozenset[str]) -> str:
+    if device.kind in _NO_DISK:
+        return _NO_DISK[device.kind]
+    if device.identity.size_bytes == 0:
+        return "no medium, or its size is zero"
+    if carries_system(device, machine):
+        return "carries the running system or the boot medium"
+    paths = (device, *other_paths(device, machine))
+    if any(receives_output.intersection((path.path, *path.partitions)) for path in paths):
+        return "carries the output or the configuration"
+    if any(path.fabric for path in paths):
+        return f"behind a fabric (transport {device.transport}): shared storage must be named"
+    return ""
+
+
+def _top_level(machine: Machine) -> tuple[Device, ...]:
+    known = {device.path for device in machine.devices}
+    return tuple(
+        device
+        for device in sorted(machine.devices, key=lambda device: device.path)
+        if not device.is_free_slot and (device.parent is None or device.parent not in known)
+    )
