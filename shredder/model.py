@@ -50,13 +50,14 @@ class MediumKind(StrEnum):
 
 
 class UseKind(StrEnum):
-    """How something on the machine uses a device."""
+    """How something on the machine uses a device; UNSEEN: somebody may, it could not be looked at."""
 
     MOUNT = "mount"
     SWAP = "swap"
     HOLDER = "holder"
     LOOP = "loop"
     OPEN = "open"
+    UNSEEN = "unseen"
 
 
 class RefusalKind(StrEnum):
@@ -67,6 +68,7 @@ class RefusalKind(StrEnum):
     HOLDER = "holder"
     LOOP = "loop"
     OPEN = "open"
+    UNSEEN = "unseen"
     MEMBER = "member"
     BOOT = "boot"
     OUTPUT = "output"

@@ -20,7 +20,7 @@ def command(as_json: bool) -> None:
         return
     rows = [_row(item) for item in methods]
     click.echo(render_table(("METHOD", "WHAT IT IS", "VERIFICATION", "WHAT IT WRITES"), rows))
-    click.echo("\nc, c2, c3: bytes drawn for each plan; ~: their complement; the plan shows the actual passes")
+    click.echo("\nc, c2, c3: bytes drawn for each plan; ~: their complement; a plan shows its actual passes")
 
 
 def _row(method: Method) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ _MAKE_PLAN = (
     click.option("--passes", type=int, help="How many passes of the method random.  [default: 1]"),
     click.option(
         "--verify",
-        type=click.Choice([str(kind) for kind in VerifyKind]),
+        type=click.Choice([kind.value for kind in VerifyKind]),
         default=str(VerifyKind.FULL),
         show_default=True,
         help="How much to read back after the last pass.",
@@ -32,7 +32,7 @@ _MAKE_PLAN = (
     click.option(
         "--allow",
         multiple=True,
-        type=click.Choice(sorted(LIFTABLE)),
+        type=click.Choice(sorted(kind.value for kind in LIFTABLE)),
         help="Lift one kind of refusal; it is recorded.",
     ),
 )

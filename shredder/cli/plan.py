@@ -1,5 +1,6 @@
 """`shredder plan`, and how a plan is shown."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -8,8 +9,8 @@ from shredder.cli import say
 from shredder.cli.options import check_targets, json_option, make_request, path_option, plan_options
 from shredder.cli.tables import render_table
 from shredder.decommission.prepare import make_plan
-from shredder.errors import ExitCode, RefusedError, UsageError
-from shredder.model import LeftOutWhy, Plan, Step
+from shredder.errors import ExitCode, UsageError
+from shredder.model import Plan, Step
 from shredder.plan.documents import write_plan
 from shredder.plan.estimate import estimate_s
 from shredder.plan.planner import incomplete_before_start, plan_digest
@@ -40,31 +41,20 @@ def command(
     """
     check_targets(targets, all_disks=all_disks, image=image)
     request = make_request(method, passes, verify, nonce, allow)
-    plan = make_plan(targets, request, image=image, all_disks=all_disks, output=Path.cwd())
-    refuse_empty(plan)
+    planned = make_plan(targets, request, image=image, all_disks=all_disks, output=Path.cwd())
+    plan = planned.plan
     document = write_plan(plan)
     if output is not None:
         _write(output, document)
     click.echo(document.rstrip("\n") if as_json else describe_plan(plan))
-    if incomplete_before_start(plan):
-        say_left_out(plan)
-        return ExitCode.INCOMPLETE
-    return ExitCode.DONE
+    say_left_out(plan, planned.refused)
+    return ExitCode.INCOMPLETE if incomplete_before_start(plan) else ExitCode.DONE
 
 
-def refuse_empty(plan: Plan) -> None:
-    """Raise RefusedError when the plan has nothing to wipe."""
-    if plan.steps:
-        return
-    reasons = [left.reason for left in plan.left_out if left.why is LeftOutWhy.REFUSED]
-    raise RefusedError("; ".join(reasons) or "there is no disk here that may be wiped")
-
-
-def say_left_out(plan: Plan) -> None:
+def say_left_out(plan: Plan, refused: Sequence[str]) -> None:
     """Tell on stderr what was asked for and will not be done."""
-    for left in plan.left_out:
-        if left.why is LeftOutWhy.REFUSED:
-            say(f"refused: {left.reason}")
+    for reason in refused:
+        say(f"refused: {reason}")
     if plan.all_disks:
         for name in plan.driverless:
             say(f"storage controller without a driver, its disks cannot be seen: {name}")

@@ -12,13 +12,13 @@ from shredder.certify.reports import DeviceReport
 from shredder.cli import say
 from shredder.cli.files import read_bytes, read_text
 from shredder.cli.options import check_targets, json_option, make_request, path_option, plan_options
-from shredder.cli.plan import describe_plan, refuse_empty, say_left_out
+from shredder.cli.plan import describe_plan, say_left_out
 from shredder.cli.progress import choose_monitor
 from shredder.decommission.interrupts import stop_on_signals
 from shredder.decommission.job import Result, carry_out, new_run_id
 from shredder.decommission.prepare import check_plan, make_plan
 from shredder.errors import RefusedError
-from shredder.model import Plan, Profile, Step
+from shredder.model import LeftOutWhy, Plan, Profile, Step
 from shredder.plan.documents import read_plan
 from shredder.plan.planner import plan_digest
 from shredder.ranges import Range, total_bytes
@@ -69,10 +69,12 @@ def command(
     run_id = new_run_id()
     folder = output or Path.cwd() / f"shredder-{run_id}"
     plan = _load_plan(targets, image=image)
-    if plan is None:
+    if plan is not None:
+        refused = tuple(left.reason for left in plan.left_out if left.why is LeftOutWhy.REFUSED)
+    else:
         request = make_request(method, passes, verify, nonce, allow)
-        plan = make_plan(targets, request, image=image, all_disks=all_disks, output=folder)
-    refuse_empty(plan)
+        planned = make_plan(targets, request, image=image, all_disks=all_disks, output=folder)
+        plan, refused = planned.plan, planned.refused
     signing_key = _load_key(key)
     facts = merge_profile(
         read_profile(read_text(profile) if profile else "", str(profile)),
@@ -81,7 +83,7 @@ def command(
         location=location,
         property_numbers=dict(property_number),
     )
-    say_left_out(plan)
+    say_left_out(plan, refused)
     _confirm(plan, confirm)
     return _run(plan, run_id, folder, signing_key, facts, as_json=as_json)
 

@@ -11,9 +11,28 @@ from shredder.discover.images import describe_image
 from shredder.discover.probe import take_snapshot
 from shredder.errors import RefusedError, UsageError
 from shredder.events import DeviceRefused
-from shredder.model import Device, DeviceKind, Host, Machine, Plan, Refusal, RefusalKind, Step, UseKind
+from shredder.model import (
+    Device,
+    DeviceKind,
+    Host,
+    LeftOutWhy,
+    Machine,
+    Plan,
+    Refusal,
+    RefusalKind,
+    Step,
+    UseKind,
+)
 from shredder.plan.planner import Request, plan_all, plan_named
 from shredder.plan.safety import check, identity_changes, split_refusals
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A fresh plan. `refused` says why, for people: with process numbers, which a plan leaves out."""
+
+    plan: Plan
+    refused: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +71,9 @@ def _find_device(machine: Machine, name: str) -> Device:
     raise UsageError(f"{name} is not a block device", hint="`shredder devices` lists what is here")
 
 
-def make_plan(names: Sequence[str], request: Request, *, image: bool, all_disks: bool, output: Path) -> Plan:
+def make_plan(
+    names: Sequence[str], request: Request, *, image: bool, all_disks: bool, output: Path
+) -> Planned:
     """Decide what will be done.
 
     Args:
@@ -70,8 +91,25 @@ def make_plan(names: Sequence[str], request: Request, *, image: bool, all_disks:
         require_root()
     machine = survey()
     if all_disks:
-        return plan_all(machine, request, receives_output=devices_below(machine, output))
-    return plan_named(machine, find_targets(machine, names, image=image), request)
+        targets = machine.devices
+        plan = plan_all(machine, request, receives_output=devices_below(machine, output))
+    else:
+        targets = find_targets(machine, names, image=image)
+        plan = plan_named(machine, targets, request)
+    refused = _explain_refused(plan, machine, targets)
+    if not plan.steps:
+        raise RefusedError("; ".join(refused) or "there is no disk here that may be wiped")
+    return Planned(plan, refused)
+
+
+def _explain_refused(plan: Plan, machine: Machine, targets: Sequence[Device]) -> tuple[str, ...]:
+    reasons: list[str] = []
+    for left in plan.left_out:
+        if left.why is LeftOutWhy.REFUSED:
+            device = next(item for item in targets if item.path == left.path)
+            standing, _ = split_refusals(check(device, machine), frozenset(plan.allow))
+            reasons += [refusal.detail for refusal in standing] or [left.reason]
+    return tuple(reasons)
 
 
 def require_root() -> None:

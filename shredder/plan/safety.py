@@ -19,7 +19,14 @@ from shredder.model import (
 )
 
 LIFTABLE: frozenset[RefusalKind] = frozenset(
-    {RefusalKind.OPEN, RefusalKind.MEMBER, RefusalKind.IDENTITY, RefusalKind.WITNESS, RefusalKind.BOOT}
+    {
+        RefusalKind.OPEN,
+        RefusalKind.UNSEEN,
+        RefusalKind.MEMBER,
+        RefusalKind.IDENTITY,
+        RefusalKind.WITNESS,
+        RefusalKind.BOOT,
+    }
 )
 """What `--allow` may lift. BOOT helps only where nothing on the device is in use: those reasons stay."""
 
@@ -36,6 +43,7 @@ _USED = {
     UseKind.HOLDER: "is held by {by}",
     UseKind.LOOP: "is the backing of {by}",
     UseKind.OPEN: "is opened by {by}",
+    UseKind.UNSEEN: "may be in use: {by}",
 }
 
 
@@ -65,9 +73,7 @@ def _refusal(kind: RefusalKind, path: str, detail: str) -> Refusal:
 
 
 def _in_use(use: Use) -> Refusal:
-    known = use.by.removeprefix("unknown: ")
-    wording = _USED[use.kind] if known == use.by else "may be in use: {by}"
-    return _refusal(RefusalKind(use.kind.value), use.device, wording.format(by=known))
+    return _refusal(RefusalKind(use.kind.value), use.device, _USED[use.kind].format(by=use.by))
 
 
 def _own_state(device: Device) -> Iterator[Refusal]:

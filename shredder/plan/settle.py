@@ -7,7 +7,6 @@ from shredder.model import Device, Machine, Use, UseKind
 
 # What `by` of a use may hold: the mount point or process comes first, " through LAYER" may follow.
 _OPENED = re.compile(r"\Aprocess \d+ \((.*?)\)(?=\Z| through )", re.DOTALL)
-_UNREAD = re.compile(r"\Aunknown: \d+ processes ")
 _SEEN = re.compile(r" as process \d+ \((.*?)\) sees it(?=\Z| through )", re.DOTALL)
 
 
@@ -25,5 +24,5 @@ def settle(device: Device) -> Device:
 
 def _without_pid(use: Use) -> str:
     if use.kind is UseKind.OPEN:
-        return _UNREAD.sub("unknown: some processes ", _OPENED.sub(r"\1", use.by))
+        return _OPENED.sub(r"\1", use.by)
     return _SEEN.sub(r" as \1 sees it", use.by) if use.kind is UseKind.MOUNT else use.by

@@ -296,11 +296,6 @@ def test_all_disks_is_incomplete_with_a_controller_without_driver() -> None:
         (UseKind.OPEN, "process {} (smartd)", "is opened by smartd"),
         (UseKind.OPEN, "process {} (a (b))", "is opened by a (b)"),
         (UseKind.OPEN, "process {} (qemu) through dm-0 (vg-vm)", "is opened by qemu through dm-0 (vg-vm)"),
-        (
-            UseKind.OPEN,
-            "unknown: {} processes could not be looked at",
-            "may be in use: some processes could not",
-        ),
         (UseKind.MOUNT, "/srv as process {} (sh) sees it", "is mounted at /srv as sh sees it"),
         (
             UseKind.MOUNT,

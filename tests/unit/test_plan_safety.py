@@ -46,9 +46,9 @@ def test_other_kinds_that_may_be_named(kind: DeviceKind) -> None:
         (UseKind.SWAP, "swap through md0", "/dev/sda is in use as swap through md0"),
         (UseKind.OPEN, "process 812 (smartd)", "/dev/sda is opened by process 812 (smartd)"),
         (
-            UseKind.OPEN,
-            "unknown: 3 processes could not be looked at",
-            "/dev/sda may be in use: 3 processes could not be looked at",
+            UseKind.UNSEEN,
+            "some processes could not be looked at",
+            "/dev/sda may be in use: some processes could not be looked at",
         ),
     ],
 )
@@ -249,7 +249,7 @@ def test_what_overlaps() -> None:
 
 
 def test_what_may_be_lifted() -> None:
-    assert {kind.value for kind in LIFTABLE} == {"open", "member", "identity", "witness", "boot"}
+    assert {kind.value for kind in LIFTABLE} == {"open", "unseen", "member", "identity", "witness", "boot"}
 
 
 @pytest.mark.parametrize("kind", sorted(LIFTABLE))
@@ -269,7 +269,7 @@ def test_nothing_is_lifted_unasked() -> None:
 def test_what_cannot_be_lifted(kind: RefusalKind) -> None:
     with pytest.raises(UsageError, match=f'"{kind}" cannot be lifted') as caught:
         split_refusals((), frozenset({kind, RefusalKind.OPEN}))
-    assert caught.value.hint == "can be lifted: boot, identity, member, open, witness"
+    assert caught.value.hint == "can be lifted: boot, identity, member, open, unseen, witness"
 
 
 STRONG = make_identity(

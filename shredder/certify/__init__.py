@@ -1,0 +1,1 @@
+"""What is claimed: the evidence log, the certificate made from it, and its verification."""
