@@ -81,7 +81,13 @@ def _notes(snapshot: Snapshot) -> list[str]:
 
 
 def find_device(machine: Machine, name: str) -> Device | None:
-    """Return the device that a name means: its path, a link of it, or a path that leads there."""
-    wanted = os.path.abspath(name)  # noqa: PTH100 - pathlib would follow links here
-    by_name = {path: device for device in machine.devices for path in (*device.links, device.path)}
-    return by_name.get(wanted) or by_name.get(os.path.realpath(name))
+    """Return the device that a name means: its path, a path that leads there, or a link that only it has.
+
+    Where the link is on this machine it decides: several paths to one medium claim the same by-id name.
+    """
+    leads_to = os.path.realpath(name)
+    for device in machine.devices:
+        if device.path == leads_to:
+            return device
+    claiming = [device for device in machine.devices if name in device.links]
+    return claiming[0] if len(claiming) == 1 else None

@@ -9,7 +9,7 @@ from shredder.model import Fact, Identity, Unavailable
 SECTOR_BYTES = 512  # the unit of sysfs size and start, whatever the device's sector is
 _WWN = re.compile(r"(naa|eui|nvme|uuid)\.[0-9A-Za-z].*")
 _BLANKS = re.compile(r"\s+")
-_MAPPED = re.compile(r"(dm-|md|loop|zram)\d+")
+_NOT_PHYSICAL = re.compile(r"(dm-|md|loop|zram)\d+")
 _NO_SERIAL = {"loop": "a loop device has none", "zram": "a zram device has none"}
 
 
@@ -55,7 +55,7 @@ def read_serial(disk: RawBlock) -> Fact:
 
 
 def _why_no_serial(disk: RawBlock) -> str:
-    if _MAPPED.fullmatch(disk.name):
+    if _NOT_PHYSICAL.fullmatch(disk.name):
         return _NO_SERIAL.get(disk.name.rstrip("0123456789"), "a mapped device has none")
     if is_virtual_name(disk.name):
         return "virtual disks often have none"
@@ -77,8 +77,8 @@ def read_wwn(disk: RawBlock) -> Fact:
         bare = text.partition(".")[2] or text.removeprefix("0x")
         if bare.strip("0-"):
             return f"0x{bare}" if text.startswith("naa.") else text
-    if _MAPPED.fullmatch(disk.name):
-        return Unavailable("a mapped device has none")
+    if _NOT_PHYSICAL.fullmatch(disk.name):
+        return Unavailable("not a physical device")
     return Unavailable(
         "virtual disks often have none" if is_virtual_name(disk.name) else "the device gives none"
     )

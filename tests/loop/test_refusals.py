@@ -223,9 +223,11 @@ def test_a_full_disk_under_the_output_folder_is_found_before_the_first_write(
     assert target.backing.read_bytes() == b"x" * MIB
 
 
-def test_a_read_only_device(loop_factory: LoopFactory, shredder: Shredder) -> None:
+def test_a_read_only_device(loop_factory: LoopFactory, shredder: Shredder, undo: ExitStack) -> None:
     loop = loop_factory(MIB)
     run_tool("blockdev", "--setro", loop.path)
+    # the kernel keeps the flag for whoever gets this loop device next
+    undo.callback(run_tool, "blockdev", "--setrw", loop.path)
     assert "read-only" in _refused(shredder, loop)
 
 

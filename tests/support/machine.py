@@ -24,15 +24,14 @@ def allow_words() -> tuple[str, ...]:
 
     Such a machine refuses every block device, rightly; only this one refusal is lifted for the tests.
     """
-    return (
-        ("--allow", "unseen") if any(_is_hidden(pid) for pid in os.listdir("/proc") if pid.isdigit()) else ()
-    )
+    processes = [path for path in Path("/proc").iterdir() if path.name.isdigit()]
+    return ("--allow", "unseen") if any(_is_hidden(process) for process in processes) else ()
 
 
-def _is_hidden(pid: str) -> bool:
+def _is_hidden(process: Path) -> bool:
     try:
-        for name in os.listdir(f"/proc/{pid}/fd"):
-            os.stat(f"/proc/{pid}/fd/{name}")
+        for link in (process / "fd").iterdir():
+            link.stat()
     except PermissionError:
         return True
     except OSError:  # it has ended
