@@ -49,6 +49,7 @@ def find_problems(
     if run_end is None:
         problems.append(Problem(Verdict.INTERRUPTED, "the evidence stops before the end of the run"))
     missing = Verdict.INTERRUPTED if run_end is None or run_end.interrupted else Verdict.INCOMPLETE
+    problems.extend(_excess_problems(device))
     for item in passes:
         problems.extend(_pass_problems(item, missing))
     problems.extend(_verification_problems(device, verify, missing))
@@ -91,6 +92,14 @@ def _is_same_target(step: Step, device: DeviceHistory) -> bool:
         for before, after in ((planned.serial, found.serial), (planned.wwn, found.wwn))
         if isinstance(before, str)
     )
+
+
+def _excess_problems(device: DeviceHistory) -> Iterator[Problem]:
+    """What claims more than there is cannot be believed in the rest either."""
+    for number, item in enumerate(device.passes, start=1):
+        written = item.ended.written if item.ended else ()
+        if any(part.end_bytes > device.step.identity.size_bytes for part in written):
+            yield Problem(Verdict.INCOMPLETE, f"pass {number} claims bytes beyond the end of the device")
 
 
 def _pass_problems(item: PassReport, missing: Verdict) -> Iterator[Problem]:

@@ -58,9 +58,11 @@ def load_private_key(data: bytes, passphrase: bytes | None = None) -> PrivateKey
         raise UsageError(
             what if passphrase is None else f"{what} with this passphrase", hint=_TAKEN
         ) from None
-    if not _is_taken(key):
-        raise UsageError("the private key is of a kind that is not taken", hint=_TAKEN)
-    return key  # type: ignore[return-value]  # _is_taken has looked
+    if isinstance(key, ed25519.Ed25519PrivateKey):
+        return key
+    if isinstance(key, ec.EllipticCurvePrivateKey) and isinstance(key.curve, ec.SECP256R1):
+        return key
+    raise UsageError("the private key is of a kind that is not taken", hint=_TAKEN)
 
 
 def load_public_key(data: bytes) -> PublicKey:
@@ -74,9 +76,11 @@ def load_public_key(data: bytes) -> PublicKey:
         key = load(data)
     except (ValueError, UnsupportedAlgorithm):
         raise CertificateError("no public key can be read from the file", hint=_TAKEN) from None
-    if not _is_taken(key):
-        raise CertificateError("the public key is of a kind that is not taken", hint=_TAKEN)
-    return key  # type: ignore[return-value]  # _is_taken has looked
+    if isinstance(key, ed25519.Ed25519PublicKey):
+        return key
+    if isinstance(key, ec.EllipticCurvePublicKey) and isinstance(key.curve, ec.SECP256R1):
+        return key
+    raise CertificateError("the public key is of a kind that is not taken", hint=_TAKEN)
 
 
 def _is_pem(data: bytes) -> bool:
@@ -86,17 +90,6 @@ def _is_pem(data: bytes) -> bool:
 def _load_private(data: bytes, passphrase: bytes | None) -> object:
     load = load_pem_private_key if _is_pem(data) else load_der_private_key
     return load(data, passphrase)
-
-
-def _is_taken(key: object) -> bool:
-    if isinstance(key, ec.EllipticCurvePrivateKey | ec.EllipticCurvePublicKey):
-        return isinstance(key.curve, ec.SECP256R1)
-    return isinstance(key, ed25519.Ed25519PrivateKey | ed25519.Ed25519PublicKey)
-
-
-def is_ed25519_key(key: PublicKey) -> bool:
-    """Return whether it is an Ed25519 key; else it is ECDSA P-256."""
-    return isinstance(key, ed25519.Ed25519PublicKey)
 
 
 def key_id(key: PublicKey) -> str:

@@ -7,7 +7,7 @@ import click
 
 from shredder.certify.stream_keys import read_stream_keys
 from shredder.cli import say
-from shredder.cli.checking import read_certificate, trust_options
+from shredder.cli.checking import read_certificate, trust_option
 from shredder.cli.files import read_bytes
 from shredder.cli.options import json_option, path_option
 from shredder.cli.progress import choose_monitor
@@ -31,7 +31,7 @@ _RANGES_SHOWN = 8
     help="Read this many independent 4 KiB samples.  [default: everything]",
 )
 @click.option("--image", is_flag=True, help="DEVICE is a regular file.")
-@trust_options
+@trust_option
 @json_option
 def command(
     device: str,
@@ -40,14 +40,13 @@ def command(
     sample: int | None,
     image: bool,
     trust: Path | None,
-    integrity_only: bool,
     as_json: bool,
 ) -> int:
     """Read DEVICE back and compare it with what its certificate says the last pass left there.
 
     Nothing is written.
     """
-    checked = read_certificate(certificate, trust, integrity_only=integrity_only or trust is None)
+    checked = read_certificate(certificate, trust, integrity_only=trust is None)
     if not image:
         require_root()
     (medium,) = find_targets(survey(), (device,), image=image)

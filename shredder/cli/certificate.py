@@ -6,7 +6,7 @@ from pathlib import Path
 import click
 
 from shredder.certify.render import render_text
-from shredder.cli.checking import read_certificate, trust_options
+from shredder.cli.checking import read_certificate, trust_option
 from shredder.cli.options import json_option
 
 
@@ -20,7 +20,8 @@ _FILE = click.argument("file", type=click.Path(path_type=Path))
 
 @command.command("verify")
 @_FILE
-@trust_options
+@trust_option
+@click.option("--integrity-only", is_flag=True, help="Check without a trusted key: the signer stays open.")
 @json_option
 def verify(file: Path, trust: Path | None, integrity_only: bool, as_json: bool) -> int:
     """Check signature, evidence and outcome of a certificate.
@@ -55,10 +56,14 @@ def verify(file: Path, trust: Path | None, integrity_only: bool, as_json: bool) 
 
 @command.command("show")
 @_FILE
-@trust_options
-def show(file: Path, trust: Path | None, integrity_only: bool) -> int:
-    """Print a certificate for a person, after checking it like `verify`."""
-    checked = read_certificate(file, trust, integrity_only=integrity_only)
+@trust_option
+def show(file: Path, trust: Path | None) -> int:
+    """Print a certificate for a person, after checking that it is intact.
+
+    Without --trust it is checked against the public key beside it, and the signer stays open. The exit
+    code is that of the run it speaks of.
+    """
+    checked = read_certificate(file, trust, integrity_only=trust is None)
     signer = "trusted" if checked.trusted else "; ".join(checked.notes)
     text = render_text(
         checked.statement,

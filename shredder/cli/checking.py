@@ -1,10 +1,6 @@
 """Reading a certificate with what lies beside it; shared by `certificate` and `audit`."""
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
-
-import click
 
 from shredder.certify.keys import PublicKey, load_public_key
 from shredder.certify.trust import Checked, check_certificate, find_evidence_name
@@ -12,19 +8,7 @@ from shredder.cli.files import read_bytes
 from shredder.cli.options import path_option
 from shredder.decommission.run_folder import PUBLIC_KEY
 
-Command = TypeVar("Command", bound=Callable[..., Any])
-
-
-def trust_options(command: Command) -> Command:
-    """Add the two ways to say how far the signer is trusted."""
-    for option in (
-        click.option(
-            "--integrity-only", is_flag=True, help="Check without a trusted key: the signer stays open."
-        ),
-        path_option("--trust", help_text="Public key (PEM) of the signer that you trust."),
-    ):
-        command = option(command)
-    return command
+trust_option = path_option("--trust", help_text="Public key (PEM) of the signer that you trust.")
 
 
 def read_certificate(path: Path, trust: Path | None, *, integrity_only: bool) -> Checked:

@@ -10,7 +10,7 @@ from shredder.cli.options import check_targets, json_option, make_request, path_
 from shredder.cli.tables import render_table
 from shredder.decommission.prepare import make_plan
 from shredder.errors import ExitCode, UsageError
-from shredder.model import Plan, Step
+from shredder.model import LeftOut, LeftOutWhy, Plan, Step
 from shredder.plan.documents import write_plan
 from shredder.plan.estimate import estimate_s
 from shredder.plan.planner import incomplete_before_start, plan_digest
@@ -82,9 +82,13 @@ def describe_plan(plan: Plan) -> str:
     lines += [
         f"also reached  {step.path} by {', '.join(step.aliases)}" for step in plan.steps if step.aliases
     ]
-    apart = [f"  {left.path}  {left.why}: {left.reason}" for left in plan.left_out]
+    apart = [f"  {left.path}  {_why(left)}" for left in plan.left_out]
     lines += ["", "not touched", *apart] if apart else []
     return "\n".join([*lines, "", f"digest        {plan_digest(plan)}"])
+
+
+def _why(left: LeftOut) -> str:
+    return str(left.why) if left.why is LeftOutWhy.NOT_NAMED else f"{left.why}: {left.reason}"
 
 
 def _describe_passes(plan: Plan) -> str:

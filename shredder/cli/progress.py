@@ -97,7 +97,7 @@ class Lines:
 
     def __init__(self, steps: Sequence[Step]) -> None:
         self._passes = {step.path: len(step.passes) for step in steps}
-        self._last_s: dict[str, float] = {}
+        self._last_s = dict.fromkeys(self._passes, time.monotonic())
 
     def __call__(self, event: Event) -> None:
         """Show one event."""
@@ -111,7 +111,7 @@ class Lines:
             click.echo(f"shredder: {path}: {text}", err=True)
 
     def _progress(self, event: Progress) -> str | None:
-        if time.monotonic() - self._last_s.get(event.path, 0.0) < _LINE_EVERY_S:
+        if time.monotonic() - self._last_s.setdefault(event.path, time.monotonic()) < _LINE_EVERY_S:
             return None
         self._last_s[event.path] = time.monotonic()
         phase = "verification" if event.verifying else f"pass {event.number}/{self._passes[event.path]}"

@@ -53,7 +53,7 @@ class LoopDevice:
         if not self.is_attached:
             self._unregister()
             return
-        forget_partitions(self.path)
+        make_blank(self.path)
         self._unregister()
         run("losetup", "--detach", self.path)
         patience_ends = time.monotonic() + _GONE_WITHIN_S
@@ -70,10 +70,11 @@ def _number(path: Path) -> int:
     return int(path.name.rpartition("p")[2])
 
 
-def forget_partitions(device: str) -> None:
-    """Take the partition nodes away; the kernel keeps them even when a loop device is detached."""
+def make_blank(device: str) -> None:
+    """Take away what the kernel keeps when a loop device is detached: partition nodes, a read-only mark."""
     if any(Path("/sys/block", Path(device).name).glob("*/partition")):
         run("partx", "--delete", device)
+    run("blockdev", "--setrw", device)
 
 
 class Ground:
@@ -103,7 +104,7 @@ class Ground:
             run("losetup", "--show", "-f", *options, backing).strip(), backing, self._registry
         )
         self._undo.callback(device.detach)
-        forget_partitions(device.path)
+        make_blank(device.path)
         return device
 
     def make_zram(self, size_bytes: int) -> str:

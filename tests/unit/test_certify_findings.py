@@ -222,6 +222,11 @@ FAILURES: dict[str, tuple[Edit, Verdict, ExitCode]] = {
         Verdict.INCOMPLETE,
         ExitCode.INCOMPLETE,
     ),
+    "the whole device and more": (
+        change(PassEnded, 1, written=(Range(0, MIB + 512),)),
+        Verdict.INCOMPLETE,
+        ExitCode.INCOMPLETE,
+    ),
     "flush failed": (
         change(PassEnded, 2, flush_error="Input/output error"),
         Verdict.INCOMPLETE,
@@ -475,6 +480,7 @@ DISORDERS: dict[str, list[Recorded]] = {
     "unknown path": [START, DeviceOpened("/dev/sdz", STEP.identity, True), RunEnded(False)],
     "opened twice": [*GOOD[:2], GOOD[1], *GOOD[2:]],
     "refused after writing": [*GOOD[:4], DeviceRefused(PATH, (REFUSAL,)), *GOOD[4:]],
+    "refused at the end": [*GOOD[:8], DeviceRefused(PATH, (REFUSAL,)), *GOOD[8:]],
     "written after refusal": [GOOD[0], DeviceRefused(PATH, (REFUSAL,)), *GOOD[1:]],
     "pass before opening": _swap(GOOD, 1, 2),
     "pass 2 first": [*GOOD[:2], *GOOD[4:]],
@@ -492,6 +498,13 @@ DISORDERS: dict[str, list[Recorded]] = {
     "verified twice": [*GOOD[:8], *good_verification(STEP), *GOOD[8:]],
     "verification's end twice": [*GOOD[:8], GOOD[7], *GOOD[8:]],
     "verification without a start": [*GOOD[:6], *GOOD[7:]],
+    "written after the only verification": [
+        *GOOD[:4],
+        VerifyStarted(PATH, 1, VerifyKind.FULL, "", MIB, 0),
+        VerifyEnded(PATH, 1, MIB, (), (), 0, None, False, 1),
+        *GOOD[4:6],
+        *GOOD[8:],
+    ],
     "written after verification": [
         *GOOD[:4],
         VerifyStarted(PATH, 1, VerifyKind.FULL, "", MIB, 0),
