@@ -92,6 +92,11 @@ def _load_private(data: bytes, passphrase: bytes | None) -> object:
     return load(data, passphrase)
 
 
+def is_ed25519_key(key: PublicKey) -> bool:
+    """Return whether it is an Ed25519 key; else it is ECDSA P-256."""
+    return isinstance(key, ed25519.Ed25519PublicKey)
+
+
 def key_id(key: PublicKey) -> str:
     """Return the SHA-256 of the SubjectPublicKeyInfo in DER, in hex (RFC 5280, 4.1.2.7)."""
     return hashlib.sha256(key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)).hexdigest()

@@ -4,6 +4,7 @@ import textwrap
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from shredder.certify.nist import NOT_DONE
 from shredder.certify.predicate import (
     DeviceFacts,
     NistFields,
@@ -95,8 +96,6 @@ def _device_lines(device: DeviceFacts, evidence_name: str) -> Iterator[str]:
     yield f"device {device.path}: {device.verdict}"
     for problem in device.problems:
         yield from _wrapped(f"! {problem}")
-    if device.may_still_write:
-        yield "  ! it was still being written to when the run ended"
     yield _field("kind", f"{device.kind}, medium {device.medium}", "  ")
     if device.aliases:
         yield _field("also known as", ", ".join(device.aliases), "  ")
@@ -109,7 +108,7 @@ def _device_lines(device: DeviceFacts, evidence_name: str) -> Iterator[str]:
     for item in device.passes:
         yield from _pass_lines(item, len(device.passes))
     if device.verification is None:
-        yield _field("verification", "unavailable: not done", "  ")
+        yield _field("verification", NOT_DONE, "  ")
     else:
         yield from _verification_lines(device.verification, evidence_name)
     yield from _range_lines("missed at least one pass", device.unwritten, evidence_name)
@@ -130,6 +129,9 @@ def _identity_lines(device: DeviceFacts) -> Iterator[str]:
 
 def _pass_lines(item: PassFacts, passes: int) -> Iterator[str]:
     name = f"pass {item.number} of {passes}"
+    if item.started_at == NOT_DONE:
+        yield _field(name, f"{item.writes}: not begun", "  ")
+        return
     written = sum(int(part.length) for part in item.written)
     yield _field(name, f"{item.writes}: {written} bytes written, write errors {item.write_errors}", "  ")
     yield _field("", f"flush {item.flush}", "  ")
@@ -160,7 +162,8 @@ def _took(elapsed_ms: str) -> str:
 def _range_lines(label: str, ranges: tuple[Span, ...], evidence_name: str) -> Iterator[str]:
     if not ranges:
         return
-    yield f"  {label}: {sum(int(item.length) for item in ranges)} bytes in {len(ranges)} ranges"
+    places = "1 range" if len(ranges) == 1 else f"{len(ranges)} ranges"
+    yield f"  {label}: {sum(int(item.length) for item in ranges)} bytes in {places}"
     for item in ranges[:_SHOWN_RANGES]:
         first, length = int(item.start), int(item.length)
         yield f"    bytes {first} to {first + length - 1} ({length} bytes)"

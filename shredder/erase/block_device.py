@@ -63,6 +63,13 @@ def _list_partitions(descriptor: int) -> dict[int, Range]:
     return found
 
 
+def _reads_are_direct(descriptor: int) -> bool:
+    """False for a loop device without direct I/O: the page cache of its backing file may answer reads."""
+    device = os.fstat(descriptor).st_rdev
+    setting = Path(f"/sys/dev/block/{os.major(device)}:{os.minor(device)}/loop/dio")
+    return not setting.exists() or setting.read_text().strip() == "1"
+
+
 class BlockDevice:
     """A whole disk or a partition, open for direct I/O; for writing it is claimed exclusively.
 
@@ -80,7 +87,7 @@ class BlockDevice:
         self._removed: dict[int, Range] = {}
         self.size_bytes = struct.unpack("Q", fcntl.ioctl(self._descriptor, _BLKGETSIZE64, bytes(8)))[0]
         self.sector_bytes = struct.unpack("i", fcntl.ioctl(self._descriptor, _BLKSSZGET, bytes(4)))[0]
-        self.direct = True
+        self.direct = _reads_are_direct(self._descriptor)
 
     def fileno(self) -> int:
         """Return the open descriptor, for identity checks."""

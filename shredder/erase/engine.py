@@ -90,6 +90,7 @@ def _serve(task: Task, sending: Connection, parent_pid: int) -> None:
 
     try:
         _die_with_parent(parent_pid)
+        _let_go_of_terminal()
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, lambda _number, _frame: stop.set())
         signal.signal(signal.SIGIO, intrusion)
@@ -113,6 +114,13 @@ def _die_with_parent(parent_pid: int) -> None:
     libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
     if os.getppid() != parent_pid:
         os._exit(0)
+
+
+def _let_go_of_terminal() -> None:
+    """A worker prints nothing; one that hangs must not keep its parent's readers waiting."""
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for descriptor in (0, 1, 2):
+        os.dup2(nowhere, descriptor)
 
 
 def _receive(worker: _Running, report: Callable[[Event], None]) -> None:

@@ -1,4 +1,4 @@
-"""Recorded machines: `NAME.json` is a Snapshot. `here` was recorded, the others are written by hand after real ones."""
+"""Machines as JSON: `NAME.json` is a Snapshot. `here` was recorded, the others are written by hand."""
 
 from pathlib import Path
 

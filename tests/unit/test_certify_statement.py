@@ -402,6 +402,12 @@ def test_long_lists_of_ranges_are_cut_and_say_where_the_rest_stands() -> None:
     assert "and 12 more; all of them stand in the certificate's statement and in evidence.jsonl" in text
 
 
+def test_what_was_not_done_is_told_in_a_word() -> None:
+    text = render_text(state(RUNS["never begun"]), key_id="ab" * 32, signer="not checked")
+    assert "pass 2 of 2           random: not begun\n" in text
+    assert "missed every pass: 1048576 bytes in 1 range\n" in text
+
+
 def test_what_could_steer_a_terminal_is_shown_instead() -> None:
     nasty = "disk\x1b]0;owned\x07\r\n\u202efake"
     step = make_step(model=nasty, path="/dev/\x1b[2Jsdx")

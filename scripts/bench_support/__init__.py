@@ -1,0 +1,1 @@
+"""Measures shredder beside other tools; `scripts/bench` runs it."""
