@@ -75,7 +75,7 @@ def wipe(targets: tuple[Target, ...], method: str, verify: str) -> Evidence:
 
 
 def peak_memory_bytes(targets: tuple[Target, ...]) -> int:
-    """Return the largest proportional set size of the command with its workers, over pass and verification."""
+    """Return the peak proportional set size of the command with its workers, pass and verification."""
     with _prepared(targets, "random", "full") as (words, _):
         process = subprocess.Popen(
             words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL

@@ -39,7 +39,12 @@ def run(words: Sequence[str | Path]) -> str:
         BenchError: it failed; the text is all that it said.
     """
     done = subprocess.run(
-        [str(word) for word in words], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+        [str(word) for word in words],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        errors="replace",  # nwipe prints bytes that are no text
+        check=False,
     )
     if done.returncode != 0:
         said = f"{done.stdout}{done.stderr}".strip()

@@ -70,7 +70,7 @@ def _notes(snapshot: Snapshot) -> list[str]:
     if isinstance(snapshot.witness, Unavailable):
         notes.append(f"blkinfo: {snapshot.witness}")
     if isinstance(snapshot.contents, Unavailable):
-        notes.append(f"lsblk: {snapshot.contents}")
+        notes.append(f"contents: {snapshot.contents}")
     if snapshot.unread_mounts:
         notes.append(f"mounts: those of {processes(snapshot.unread_mounts)} could not be read")
     if snapshot.unread_processes:

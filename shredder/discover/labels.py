@@ -53,18 +53,9 @@ def read_content(block: RawBlock, snapshot: Snapshot) -> Fact:
         return Unavailable("no medium")
     if block.properties.get("ID_FS_TYPE"):
         return block.properties["ID_FS_TYPE"]
-    known = snapshot.contents.get(block.name, "") if isinstance(snapshot.contents, dict) else ""
-    if known:
-        return known
-    table = "" if is_partition(block) else block.properties.get("ID_PART_TABLE_TYPE", "")
-    if table:
-        return f"{table} partition table"
-    return Unavailable(_why_no_content(block, snapshot))
-
-
-def _why_no_content(block: RawBlock, snapshot: Snapshot) -> str:
     if block.initialised:
-        return "nothing recognised"
+        table = "" if is_partition(block) else block.properties.get("ID_PART_TABLE_TYPE", "")
+        return f"{table} partition table" if table else Unavailable("nothing recognised")
     if isinstance(snapshot.contents, Unavailable):
-        return snapshot.contents.unavailable
-    return "nothing recognised" if snapshot.is_root else "only root may look"
+        return snapshot.contents
+    return snapshot.contents.get(block.name, Unavailable("not looked at"))

@@ -4,11 +4,12 @@ import os
 from pathlib import Path
 
 from shredder.discover.blocks import find_driverless, read_blocks, read_nvme
+from shredder.discover.contents import ask_blkid
 from shredder.discover.loops import list_backings
 from shredder.discover.processes import find_mounts, find_opens, sees_all_processes
 from shredder.discover.snapshot import RawHost, RawLoop, Snapshot
 from shredder.discover.sysfs import list_names, read_text
-from shredder.discover.witness import ask_blkinfo, ask_lsblk
+from shredder.discover.witness import ask_blkinfo
 from shredder.model import Fact, Unavailable
 
 _DMI = Path("/sys/class/dmi/id")
@@ -25,7 +26,7 @@ def take_snapshot(own_pids: frozenset[int]) -> Snapshot:
     """
     blocks = read_blocks()
     witness = ask_blkinfo()
-    contents = ask_lsblk()
+    contents = ask_blkid(blocks)
     mounts, unread_mounts = find_mounts()
     opens, unread_processes = find_opens(own_pids)
     return Snapshot(
@@ -46,7 +47,6 @@ def take_snapshot(own_pids: frozenset[int]) -> Snapshot:
         driverless=find_driverless(),
         zfs_loaded=Path("/sys/module/zfs").exists(),
         udev_running=Path("/run/udev/control").exists(),
-        is_root=os.geteuid() == 0,
         host=_read_host(),
     )
 

@@ -78,7 +78,7 @@ class Snapshot:
     Args:
         blocks: all block nodes, also hidden ones.
         witness: every node that blkinfo lists, as it gave it.
-        contents: signature by kernel name as lsblk tells it, "" for none.
+        contents: what the nodes hold that udev does not know, by kernel name.
         mounts: the tool's own view first.
         unread_mounts: processes whose view of the mounts could not be read.
         swaps: lines of /proc/swaps without the heading.
@@ -90,7 +90,7 @@ class Snapshot:
 
     blocks: tuple[RawBlock, ...]
     witness: tuple[dict[str, str], ...] | Unavailable
-    contents: dict[str, str] | Unavailable
+    contents: dict[str, Fact] | Unavailable
     mounts: tuple[RawMounts, ...]
     unread_mounts: int
     swaps: tuple[str, ...]
@@ -103,5 +103,4 @@ class Snapshot:
     driverless: tuple[str, ...]
     zfs_loaded: bool
     udev_running: bool
-    is_root: bool
     host: RawHost

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from shredder.discover.layers import Layers, label, node_path
 from shredder.discover.mounts import Mount, parse_mounts, swap_path
 from shredder.discover.snapshot import RawMounts, Snapshot
-from shredder.model import Use, UseKind
+from shredder.model import Fact, Use, UseKind
 
 _Direct = dict[str, list[Use]]
 
@@ -101,8 +101,8 @@ def _held(snapshot: Snapshot, layers: Layers) -> Iterator[tuple[str, UseKind, st
             yield name, UseKind.HOLDER, "a ZFS pool that may be imported"
 
 
-def _seen_content(snapshot: Snapshot, name: str) -> str:
-    return snapshot.contents.get(name, "") if isinstance(snapshot.contents, dict) else ""
+def _seen_content(snapshot: Snapshot, name: str) -> Fact | None:
+    return snapshot.contents.get(name) if isinstance(snapshot.contents, dict) else None
 
 
 def _opened(snapshot: Snapshot, layers: Layers) -> Iterator[tuple[str, UseKind, str]]:

@@ -1,14 +1,11 @@
-"""The second witness: blkinfo, which wraps lsblk, and lsblk itself for the nodes that blkinfo drops."""
+"""The second witness: blkinfo, which wraps lsblk."""
 
-import json
 import subprocess
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from shredder.model import Unavailable
 
-_LSBLK = ("lsblk", "--json", "--list", "--all", "--output", "KNAME,FSTYPE,PTTYPE")
-_TIMEOUT_S = 60
 _KEYS = ("name", "kname", "type", "size", "ro", "rm", "rota", "model", "vendor", "serial", "tran", "fstype")
 
 
@@ -31,21 +28,3 @@ def _flatten(disks: Iterable[dict[str, Any]]) -> Iterator[dict[str, str]]:
     for disk in disks:
         yield {key: str(disk[key]) for key in _KEYS if disk.get(key)}
         yield from _flatten(disk.get("children", ()))
-
-
-def ask_lsblk() -> dict[str, str] | Unavailable:
-    """Return by kernel name what each node holds: a file system type, "gpt partition table", or ""."""
-    try:
-        done = subprocess.run(_LSBLK, capture_output=True, check=True, timeout=_TIMEOUT_S)
-        nodes = json.loads(done.stdout)["blockdevices"]
-        return {node["kname"]: _content(node) for node in nodes}
-    except FileNotFoundError:
-        return Unavailable("lsblk is not there")
-    except (OSError, LookupError, ValueError, TypeError, subprocess.SubprocessError) as error:
-        return Unavailable(f"lsblk failed: {error}")
-
-
-def _content(node: dict[str, str | None]) -> str:
-    if node["fstype"]:
-        return node["fstype"]
-    return f"{node['pttype']} partition table" if node["pttype"] else ""

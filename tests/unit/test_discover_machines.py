@@ -151,6 +151,7 @@ def test_a_virtual_disk_without_names_and_without_udev() -> None:
     assert device(machine, "/dev/vda").identity.partition_table_uuid == "6a1b2c3d"
     assert device(machine, "/dev/vda").content == "dos partition table"
     assert device(machine, "/dev/vda1").content == "ext4"
+    assert device(described("here"), "/dev/vda").content == Unavailable("blkid: operation not permitted")
     assert "udev: not running, facts come from sysfs alone" in machine.notes
 
 

@@ -137,7 +137,7 @@ def test_a_zfs_member_is_free_when_nothing_can_import_it() -> None:
     assert uses_in(replace(load("workshop"), zfs_loaded=False), "/dev/sdf1") == set()
 
 
-def test_a_zfs_member_that_only_lsblk_recognises() -> None:
+def test_a_zfs_member_that_only_blkid_recognises() -> None:
     snapshot = load("vps")
     assert isinstance(snapshot.contents, dict)
     snapshot = replace(snapshot, contents=snapshot.contents | {"vdb": "zfs_member"}, zfs_loaded=True)
