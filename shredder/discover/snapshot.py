@@ -90,7 +90,7 @@ class Snapshot:
 
     blocks: tuple[RawBlock, ...]
     witness: tuple[dict[str, str], ...] | Unavailable
-    contents: dict[str, Fact] | Unavailable
+    contents: Unavailable | dict[str, Fact]  # in this order: read as JSON, a reason looks like a table
     mounts: tuple[RawMounts, ...]
     unread_mounts: int
     swaps: tuple[str, ...]

@@ -250,3 +250,32 @@ def _wait_until(holds: Callable[[], bool], timeout_s: float = 30) -> None:
     while not holds():
         assert time.monotonic() < until_s, "it never came to that"
         time.sleep(0.02)
+
+
+def test_an_output_folder_that_fills_up_in_mid_run_does_not_hide_the_outcome(
+    loop_factory: LoopFactory, mounted: Callable[..., Path], shredder: Shredder
+) -> None:
+    target, disk = loop_factory(96 * MIB), loop_factory(24 * MIB)
+    point = mounted(disk.path, "ext4")
+    words = (target.path, "--passes", "40")
+    digest = digest_of(shredder, *words)
+    process = shredder.start(
+        "wipe", *words, *allow_words(), "--confirm", digest, "--output", point / "run", "--json"
+    )
+    _wait_until(lambda: process.poll() is not None or "pass-started" in _evidence_text(point / "run"))
+    assert process.poll() is None, process.communicate()
+    filler = os.open(point / "filler", os.O_WRONLY | os.O_CREAT)
+    try:
+        while os.write(filler, bytes(4096)):
+            pass
+    except OSError:
+        pass  # full, which is what was wanted
+    finally:
+        os.close(filler)
+    printed, said = process.communicate(timeout=120)
+    assert process.returncode == 8, said
+    assert "the evidence log took no more entries" in said
+    result = json.loads(printed.splitlines()[-1])
+    assert result["devices"][0]["verdict"] == "erased, verified in full"
+    assert not result["has_certificate"]
+    assert not (point / "run" / "certificate.json").exists()

@@ -22,6 +22,11 @@ def test_a_recorded_machine_reads_back_as_it_was(name: str) -> None:
     assert from_json(type(snapshot), parse(canonical(snapshot), name), name) == snapshot
 
 
+def test_a_missing_source_reads_back_as_its_reason() -> None:
+    snapshot = replace(load("vps"), witness=Unavailable("gone"), contents=Unavailable("only root may look"))
+    assert from_json(type(snapshot), parse(canonical(snapshot), "it"), "it") == snapshot
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_no_fact_is_blank(name: str) -> None:
     machine = described(name)
