@@ -3,9 +3,11 @@
 What happens during a run are the events of events.py.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TypeAlias
+
+from shredder import records
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,7 +261,7 @@ class LeftOut:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What will be done, and nothing else. Its digest is the digest of this record.
+    """What will be done, and nothing else.
 
     `nonce_hex` is the auditor's contribution to the seed of sampled verification, empty when
     there is none.
@@ -275,6 +277,17 @@ class Plan:
     steps: tuple[Step, ...]
     left_out: tuple[LeftOut, ...]
     driverless: tuple[str, ...]
+
+    @property
+    def decided(self) -> "Plan":
+        """The plan without the devices that nobody named: they may come and go and change nothing."""
+        kept = tuple(item for item in self.left_out if item.why is not LeftOutWhy.NOT_NAMED)
+        return replace(self, left_out=kept)
+
+    @property
+    def digest(self) -> str:
+        """What the plan is confirmed by: the SHA-256 of what was decided, in lower-case hex."""
+        return records.digest(self.decided)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,9 @@ from statistics import median
 from typing import Any
 
 from bench_support.figures import figures, markdown
-from bench_support.ours import bare_start_up_s, check_wipeable, peak_memory_bytes, start_up_s, wipe
+from bench_support.ours import bare_start_up_s, named_target, peak_memory_bytes, start_up_s, wipe
 from bench_support.peers import PEERS, Peer
-from bench_support.system import MIB, BenchError, Target, cpu_name, loop_devices, run, tell, uses_direct
+from bench_support.system import MIB, BenchError, Target, cpu_name, loop_devices, tell, uses_direct
 
 _START_UPS = 15
 _AT_ONCE = (1, 2, 4)
@@ -68,19 +68,10 @@ def _measure(options: argparse.Namespace) -> tuple[_Measured, list[str]]:
 @contextmanager
 def _device_under_test(options: argparse.Namespace) -> Iterator[Target]:
     if options.device:
-        yield _named_device(options.device, options.confirm)
+        yield named_target(options.device, options.confirm)
         return
     with loop_devices(1, options.size_mib * MIB) as (target,):
         yield target
-
-
-def _named_device(path: str, confirmed: str | None) -> Target:
-    if not Path(path).is_block_device():
-        raise BenchError(f"not a block device: {path}")
-    size_bytes = int(run(["blockdev", "--getsize64", path]))
-    target = Target(str(Path(path).resolve()), size_bytes // MIB * MIB, own=False)
-    check_wipeable(target, confirmed)
-    return target
 
 
 def _alternate(values: _Measured, target: Target) -> None:

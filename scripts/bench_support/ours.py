@@ -54,17 +54,19 @@ def _at(entry: dict[str, Any]) -> datetime:
     return datetime.fromisoformat(entry["at"])
 
 
-def check_wipeable(target: Target, confirmed: str | None) -> None:
-    """Make sure that a device named by the user may be wiped, and that the user meant it.
+def named_target(path: str, confirmed: str | None) -> Target:
+    """Return the device that the user named, once shredder would wipe it and the user meant it.
 
     Raises:
         BenchError: shredder refuses it, or the digest of that plan was not given.
     """
-    digest = _digest((target,), _options("random", "none", ()))
-    if confirmed != digest:
+    plan = _plan((path,), _options("random", "none", ()))
+    if confirmed != plan["digest"]:
         raise BenchError(
-            f"everything on {target.path} will be overwritten; if that is meant, add --confirm {digest}"
+            f"everything on {path} will be overwritten; if that is meant, add --confirm {plan['digest']}"
         )
+    (step,) = plan["plan"]["steps"]
+    return Target(step["path"], step["identity"]["size_bytes"], own=False)
 
 
 def wipe(targets: tuple[Target, ...], method: str, verify: str) -> Evidence:
@@ -102,8 +104,8 @@ def bare_start_up_s() -> float:
 @contextmanager
 def _prepared(targets: tuple[Target, ...], method: str, verify: str) -> Iterator[tuple[list[str], Path]]:
     options = _options(method, verify, targets)
-    digest = _digest(targets, options)
-    paths = [target.path for target in targets]
+    paths = tuple(target.path for target in targets)
+    digest = _plan(paths, options)["digest"]
     with TemporaryDirectory(prefix="shredder-bench-run-") as name:
         folder = Path(name) / "run"
         yield [_SHREDDER, "wipe", *paths, *options, "--confirm", digest, "--output", str(folder)], folder
@@ -123,9 +125,9 @@ def _only_unseen(target: Target) -> bool:
     return [refusal["kind"] for refusal in refusals] == ["unseen"]
 
 
-def _digest(targets: tuple[Target, ...], options: list[str]) -> str:
-    plan = json.loads(run([_SHREDDER, "plan", *[target.path for target in targets], *options, "--json"]))
-    return str(plan["digest"])
+def _plan(paths: tuple[str, ...], options: list[str]) -> dict[str, Any]:
+    plan: dict[str, Any] = json.loads(run([_SHREDDER, "plan", *paths, *options, "--json"]))
+    return plan
 
 
 def _family(parent: int) -> list[int]:

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NoReturn
 
-from shredder import records
 from shredder.certify.evidence import Entry
 from shredder.errors import CertificateError
 from shredder.events import (
@@ -94,7 +93,7 @@ def read_history(entries: Sequence[Entry]) -> History:
 
 
 def _check_start(start: RunStarted) -> None:
-    if records.digest(start.plan) != start.plan_digest:
+    if start.plan.digest != start.plan_digest:
         raise CertificateError("the plan in the evidence does not have the digest given for it")
     steps = {step.path: step for step in start.plan.steps}
     if len(steps) != len(start.plan.steps):

@@ -13,7 +13,7 @@ from shredder.errors import ExitCode, UsageError
 from shredder.model import LeftOut, LeftOutWhy, Plan, Step
 from shredder.plan.documents import write_plan
 from shredder.plan.estimate import estimate_s
-from shredder.plan.planner import incomplete_before_start, plan_digest
+from shredder.plan.planner import incomplete_before_start
 from shredder.units import binary_size, decimal_size, duration
 
 
@@ -84,7 +84,7 @@ def describe_plan(plan: Plan) -> str:
     ]
     apart = [f"  {left.path}  {_why(left)}" for left in plan.left_out]
     lines += ["", "not touched", *apart] if apart else []
-    return "\n".join([*lines, "", f"digest        {plan_digest(plan)}"])
+    return "\n".join([*lines, "", f"digest        {plan.digest}"])
 
 
 def _why(left: LeftOut) -> str:

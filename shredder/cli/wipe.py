@@ -20,7 +20,6 @@ from shredder.decommission.prepare import check_plan, make_plan
 from shredder.errors import RefusedError
 from shredder.model import LeftOutWhy, Plan, Profile, Step
 from shredder.plan.documents import read_plan
-from shredder.plan.planner import plan_digest
 from shredder.ranges import Range, total_bytes
 from shredder.units import binary_size
 
@@ -120,7 +119,7 @@ def _confirm(plan: Plan, digest: str | None) -> None:
     Raises:
         RefusedError: they do not.
     """
-    expected = plan_digest(plan)
+    expected = plan.digest
     if digest is not None:
         if digest.strip().lower() != expected:
             raise RefusedError(

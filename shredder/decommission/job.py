@@ -27,7 +27,6 @@ from shredder.errors import ExitCode, RefusedError, UndeliveredError, gravest
 from shredder.events import DeviceRefused, Event, Progress, RunEnded, RunStarted, Stream
 from shredder.model import Identity, PassKind, Plan, Profile, Refusal, Step
 from shredder.plan.documents import write_plan
-from shredder.plan.planner import plan_digest
 from shredder.plan.sampling import draw_samples, mix_seed
 from shredder.records import canonical
 
@@ -143,7 +142,7 @@ def _start_event(plan: Plan, run_id: str, profile: Profile, targets: Sequence[_S
         )
         for item in targets
     )
-    return RunStarted(run_id, __version__, plan_digest(plan), plan, profile, streams)
+    return RunStarted(run_id, __version__, plan.digest, plan, profile, streams)
 
 
 def _make_recorder(log: EvidenceLog, monitor: Callable[[Event], None]) -> Callable[[Event], None]:

@@ -23,7 +23,7 @@ from shredder.model import (
     Step,
     UseKind,
 )
-from shredder.plan.planner import Request, plan_all, plan_named
+from shredder.plan.planner import Request, plan_all, plan_named, with_others
 from shredder.plan.safety import check, identity_changes, split_refusals
 
 
@@ -163,7 +163,7 @@ def check_plan(plan: Plan) -> Ready:
             refused.append(DeviceRefused(step.path, refusals))
         else:
             holding.append(step)
-    return Ready(plan, tuple(holding), tuple(refused))
+    return Ready(with_others(plan, machine), tuple(holding), tuple(refused))
 
 
 def _check_host(planned: Host, found: Host) -> None:

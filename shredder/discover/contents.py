@@ -3,6 +3,7 @@
 import os
 import subprocess
 from collections.abc import Iterable
+from pathlib import Path
 
 from shredder.discover.layers import node_path
 from shredder.discover.snapshot import RawBlock
@@ -30,6 +31,8 @@ def _is_unknown(block: RawBlock) -> bool:
 
 def _probe(path: str) -> Fact:
     """One call a node: given several, blkid stops at the first in which it finds nothing."""
+    if not Path(path).exists():  # of this blkid says nothing
+        return Unavailable("its node is not there")
     environment = {"PATH": f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin", "LC_ALL": "C"}
     try:
         done = subprocess.run(

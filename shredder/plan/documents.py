@@ -6,7 +6,7 @@ from typing import Any
 from shredder.errors import RefusedError, UsageError
 from shredder.model import Plan
 from shredder.plan.methods import find_method
-from shredder.plan.planner import PLAN_VERSION, Request, check_request, plan_digest, with_passes
+from shredder.plan.planner import PLAN_VERSION, Request, check_request, with_passes
 from shredder.records import from_json, parse, to_json
 
 PLAN_FORMAT = "shredder-plan"
@@ -14,7 +14,7 @@ PLAN_FORMAT = "shredder-plan"
 
 def write_plan(plan: Plan) -> str:
     """Return the plan as JSON for a file, indented, with the keys "format" and "digest" beside its fields."""
-    document = {"format": PLAN_FORMAT, "digest": plan_digest(plan), **to_json(plan)}
+    document = {"format": PLAN_FORMAT, "digest": plan.digest, **to_json(plan)}
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
 
 
@@ -43,7 +43,7 @@ def read_plan(text: str | bytes, where: str) -> Plan:
 
 def _check_digest(plan: Plan, claimed: Any, where: str) -> None:
     try:
-        actual = plan_digest(plan)
+        actual = plan.digest
     except UnicodeEncodeError:
         raise UsageError(f"{where} holds half a character (a lone surrogate)") from None
     if claimed != actual:

@@ -24,7 +24,7 @@ from shredder.model import (
 from shredder.plan.methods import build_passes, find_method
 from shredder.plan.safety import carries_system, check, check_liftable, other_paths, overlaps, split_refusals
 from shredder.plan.settle import settle, settle_machine
-from shredder.records import canonical, digest
+from shredder.records import canonical
 
 PLAN_VERSION = 1
 
@@ -117,6 +117,24 @@ def plan_all(machine: Machine, request: Request, receives_output: frozenset[str]
     return _seal(machine, request, steps, left_out, all_disks=True)
 
 
+def with_others(plan: Plan, machine: Machine) -> Plan:
+    """Return the plan with every other device that is there now; its digest stays the same.
+
+    Args:
+        plan: what was decided.
+        machine: everything that was discovered.
+    """
+    decided = plan.decided
+    seen = {left.path for left in decided.left_out}
+    seen |= {path for step in plan.steps for path in (step.path, *step.aliases)}
+    others = tuple(
+        _leave_out(device, LeftOutWhy.NOT_NAMED, "not named as a target")
+        for device in _top_level(machine)
+        if device.path not in seen
+    )
+    return replace(decided, left_out=decided.left_out + others)
+
+
 def check_request(request: Request) -> None:
     """Make sure that a request is well formed.
 
@@ -132,11 +150,6 @@ def check_request(request: Request) -> None:
         )
     if not _NONCE.fullmatch(request.nonce_hex):
         raise UsageError("the nonce must be whole bytes in lower-case hex")
-
-
-def plan_digest(plan: Plan) -> str:
-    """Return the digest by which a plan is confirmed, in lower-case hex."""
-    return digest(plan)
 
 
 def incomplete_before_start(plan: Plan) -> bool:
@@ -157,7 +170,7 @@ def with_passes(plan: Plan, count: int | None) -> Plan:
         plan: its passes are not looked at.
         count: see `build_passes`.
     """
-    bare = replace(plan, steps=tuple(replace(step, passes=()) for step in plan.steps))
+    bare = replace(plan.decided, steps=tuple(replace(step, passes=()) for step in plan.steps))
     passes = build_passes(plan.method, count, sha256(canonical(bare)).digest())
     return replace(plan, steps=tuple(replace(step, passes=passes) for step in plan.steps))
 

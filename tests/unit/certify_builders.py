@@ -17,7 +17,6 @@ from cryptography.hazmat.primitives.asymmetric.ec import (
 )
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from shredder import records
 from shredder.certify.envelope import PAYLOAD_TYPE, envelope_bytes, pae, sign
 from shredder.certify.evidence import FIRST_PREVIOUS, Entry, encode_entries, encode_entry, stamp
 from shredder.certify.keys import PrivateKey
@@ -115,7 +114,7 @@ def start_run(plan: Plan) -> RunStarted:
     return RunStarted(
         run_id="20261121T033100Z-7f3a",
         tool_version="1.0.0",
-        plan_digest=records.digest(plan),
+        plan_digest=plan.digest,
         plan=plan,
         profile=read_profile(_PROFILE, "profile.toml"),
         streams=tuple(_stream(step) for step in plan.steps),

@@ -25,7 +25,7 @@ from shredder.model import (
 )
 from shredder.plan.documents import read_plan, write_plan
 from shredder.plan.methods import METHODS
-from shredder.plan.planner import Request, plan_all, plan_digest, plan_named
+from shredder.plan.planner import Request, plan_all, plan_named
 from shredder.plan.safety import LIFTABLE
 from shredder.records import digest, to_json
 from tests.unit.builders import NONE, make_device, make_host, make_identity, make_machine, make_request
@@ -73,10 +73,10 @@ REQUESTS = st.builds(
 
 def make_plan(**facts: Any) -> Plan:
     disk = make_device(uses=(Use(UseKind.OPEN, "/dev/sda", "process 8 (smartd)"),))
-    other = make_device("/dev/sdb", wwn="0x5", partition_table_uuid=NONE)
+    other = make_device("/dev/sdb", wwn="0x5", partition_table_uuid=NONE, read_only=True)
     machine = make_machine(disk, other, driverless=("8086:2822 at 0000:00:17.0",))
     request = make_request(**{"method": "dod-ece", "allow": frozenset({RefusalKind.OPEN}), **facts})
-    return plan_named(machine, (disk,), request)
+    return plan_named(machine, (disk, other), request)
 
 
 def resealed(plan: Plan, **changes: Any) -> str:
@@ -102,7 +102,7 @@ def test_the_file() -> None:
     plan = make_plan()
     data = json.loads(write_plan(plan))
     assert data.pop("format") == "shredder-plan"
-    assert data.pop("digest") == plan_digest(plan)
+    assert data.pop("digest") == plan.digest
     assert data == to_json(plan)
     assert write_plan(plan).endswith("}\n")
 

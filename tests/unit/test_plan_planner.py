@@ -21,7 +21,7 @@ from shredder.model import (
 )
 from shredder.plan.estimate import RATES_BYTES_PER_S, estimate_s
 from shredder.plan.methods import METHODS, build_passes
-from shredder.plan.planner import incomplete_before_start, plan_all, plan_digest, plan_named
+from shredder.plan.planner import incomplete_before_start, plan_all, plan_named, with_others
 from shredder.plan.sampling import sampled_bytes
 from shredder.records import canonical
 from tests.unit.builders import GIB, NONE, make_device, make_machine, make_partition, make_request
@@ -309,7 +309,7 @@ def test_reasons_and_digest_do_not_depend_on_process_numbers(kind: UseKind, by: 
         disk = used("/dev/sda", (kind, by.format(number)), (kind, by.format(number + 1)))
         return plan_named(make_machine(disk), (disk,), make_request())
 
-    assert plan_digest(plan(7)) == plan_digest(plan(812))
+    assert plan(7).digest == plan(812).digest
     (reason,) = plan(7).left_out[0].reason.split("; ")
     assert told in reason
 
@@ -343,13 +343,13 @@ def test_the_digest_does_not_depend_on_the_order_of_discovery() -> None:
 )
 def test_the_digest_depends_on_the_request(facts: dict[str, Any]) -> None:
     machine = make_machine(SDA)
-    plain = plan_digest(plan_named(machine, (SDA,), make_request()))
-    assert plan_digest(plan_named(machine, (SDA,), make_request(**facts))) != plain
+    plain = plan_named(machine, (SDA,), make_request()).digest
+    assert plan_named(machine, (SDA,), make_request(**facts)).digest != plain
 
 
 def test_the_digest_depends_on_the_devices() -> None:
     digests = {
-        plan_digest(plan_named(make_machine(device), (device,), make_request()))
+        plan_named(make_machine(device), (device,), make_request()).digest
         for device in (SDA, SDB, make_device(serial="other"), make_device(size_bytes=GIB))
     }
     assert len(digests) == 4
@@ -360,7 +360,7 @@ def test_passes_derive_from_the_plan_without_passes() -> None:
     bare = replace(plan, steps=tuple(replace(step, passes=()) for step in plan.steps))
     seed = hashlib.sha256(canonical(bare)).digest()
     assert {step.passes for step in plan.steps} == {build_passes("gutmann", None, seed)}
-    assert plan_digest(plan) == hashlib.sha256(canonical(plan)).hexdigest()
+    assert plan.digest == hashlib.sha256(canonical(plan)).hexdigest()
 
 
 @pytest.mark.parametrize(
@@ -393,3 +393,13 @@ def test_estimates_know_every_medium_and_are_never_zero() -> None:
     tiny = make_device(size_bytes=512)
     (step,) = plan_named(make_machine(tiny), (tiny,), make_request()).steps
     assert estimate_s(step, VerifyKind.NONE) == 1
+
+
+def test_devices_that_nobody_named_may_come_and_go() -> None:
+    other = make_device("/dev/sdx", serial="X")
+    alone = plan_named(make_machine(SDA), (SDA,), make_request())
+    accompanied = plan_named(make_machine(SDA, other), (SDA,), make_request())
+    assert accompanied.digest == alone.digest
+    assert accompanied.steps == alone.steps
+    assert with_others(alone, make_machine(SDA, other)) == accompanied
+    assert with_others(accompanied, make_machine(SDA)) == alone
