@@ -8,7 +8,6 @@ from pathlib import PurePosixPath
 from shredder.discover.snapshot import RawBlock, Snapshot
 
 _RAM_DISK = re.compile(r"ram\d+")
-_NVME_PATH = re.compile(r"nvme\d+c\d+n\d+(p\d+)?")  # one way to a multipath namespace, not a device
 _DELETED = " (deleted)"
 
 
@@ -96,8 +95,9 @@ def build_layers(snapshot: Snapshot) -> Layers:
 
 
 def _is_device(block: RawBlock) -> bool:
+    # a hidden node (nvme0c1n1) is one way to a multipath namespace and has no number
     hidden = block.attributes.get("hidden") == "1" or not block.number
-    return not (hidden or _RAM_DISK.fullmatch(block.name) or _NVME_PATH.fullmatch(block.name))
+    return not (hidden or _RAM_DISK.fullmatch(block.name))
 
 
 def _paths(block: RawBlock) -> Iterator[str]:

@@ -146,15 +146,16 @@ def test_a_mount_is_seen_whatever_root_the_first_process_of_its_namespace_has(
     run("mkfs.ext4", "-q", loop.path)
     point = tmp_path / "point"
     point.mkdir()
-    jail = "import os,subprocess; os.chroot('/proc'); print('ready', flush=True); input()"
-    script = (
-        f'exec 3<&0; {sys.executable} -c "{jail}" <&3 & mount {loop.path} {point}; wait'  # the jail is older
+    inner = f"read go && mount {loop.path} {point} && echo ready && read x"
+    code = (
+        "import os, subprocess\n"
+        f"inner = subprocess.Popen(['sh', '-c', {inner!r}], stdin=subprocess.PIPE)\n"
+        "os.chroot('/proc')\n"
+        "os.write(inner.stdin.fileno(), b'go\\n')\n"
+        "inner.wait()\n"
     )
-    start(undo, "unshare", "--mount", "sh", "-c", script)
-    patience_ends = time.monotonic() + 5
-    while not (uses := seen_uses(look(loop.path))) and time.monotonic() < patience_ends:
-        time.sleep(0.05)
-    assert [use.kind for use in uses] == [UseKind.MOUNT]
+    start(undo, "unshare", "--mount", sys.executable, "-c", code)
+    assert [use.kind for use in seen_uses(look(loop.path))] == [UseKind.MOUNT]
 
 
 def test_swap_on_zram(zram_factory: Callable[[int], str], undo: ExitStack) -> None:
@@ -205,7 +206,7 @@ def test_a_loop_device_on_a_node_of_another_name_that_is_gone(
 
 HOLDING = {
     "descriptor": "file = open(path, 'rb')",
-    "mapping": "file = open(path, 'rb'); kept = mmap.mmap(file.fileno(), 4096, prot=1); file.close()",
+    "mapping": "file = open(path, 'rb'); kept = mmap.mmap(file.fileno(), 4096, prot=1); os.closerange(3, 99)",
 }
 
 
@@ -213,7 +214,9 @@ HOLDING = {
 def test_a_process_on_a_partition(loop_factory: LoopFactory, undo: ExitStack, holding: str) -> None:
     loop = loop_factory(16 * MIB)
     first, second = loop.partition("label: gpt\nsize=4MiB\nsize=4MiB\n")
-    code = f"import mmap, sys; path = sys.argv[1]; {HOLDING[holding]}; print('ready', flush=True); input()"
+    code = (
+        f"import mmap, os, sys; path = sys.argv[1]; {HOLDING[holding]}; print('ready', flush=True); input()"
+    )
     process = start(undo, sys.executable, "-c", code, second)
     name = Path(f"/proc/{process.pid}/comm").read_text().strip()
     expected = {Use(UseKind.OPEN, second, f"process {process.pid} ({name})")}

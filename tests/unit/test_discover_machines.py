@@ -16,6 +16,15 @@ def kinds(machine: Machine) -> dict[str, tuple[DeviceKind, MediumKind]]:
     return {item.path: (item.kind, item.medium) for item in machine.devices}
 
 
+def with_attribute(name: str, node: str, key: str, value: str) -> Machine:
+    snapshot = load(name)
+    blocks = tuple(
+        replace(block, attributes=block.attributes | {key: value}) if block.name == node else block
+        for block in snapshot.blocks
+    )
+    return describe(replace(snapshot, blocks=blocks))
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_recorded_machine_reads_back_as_it_was(name: str) -> None:
     snapshot = load(name)
@@ -77,14 +86,9 @@ def test_kind_and_medium(name: str, path: str, kind: DeviceKind, medium: MediumK
 
 
 def test_an_array_over_different_media_has_no_one_medium() -> None:
-    snapshot = load("server")
-    blocks = tuple(
-        replace(block, attributes=block.attributes | {"queue/rotational": "0"})
-        if block.name == "sdb"
-        else block
-        for block in snapshot.blocks
+    assert (
+        kinds(with_attribute("server", "sdb", "queue/rotational", "0"))["/dev/md0"][1] is MediumKind.UNKNOWN
     )
-    assert kinds(describe(replace(snapshot, blocks=blocks)))["/dev/md0"][1] is MediumKind.UNKNOWN
 
 
 @pytest.mark.parametrize(
@@ -204,13 +208,11 @@ def test_flags() -> None:
     assert machine.driverless == ("8086:2822 at 0000:00:17.2",)
 
 
-def test_a_partition_of_a_read_only_disk_is_read_only() -> None:
-    snapshot = load("server")
-    blocks = tuple(
-        replace(block, attributes=block.attributes | {"ro": "1"}) if block.name == "sda" else block
-        for block in snapshot.blocks
-    )
-    assert device(describe(replace(snapshot, blocks=blocks)), "/dev/sda2").read_only
+def test_a_partition_is_read_only_with_its_disk_or_alone() -> None:
+    assert device(with_attribute("server", "sda", "ro", "1"), "/dev/sda2").read_only
+    alone = with_attribute("server", "sda2", "ro", "1")
+    assert device(alone, "/dev/sda2").read_only
+    assert not device(alone, "/dev/sda").read_only
 
 
 def test_fabric_reaches_through_multipath_and_spares_what_is_local() -> None:
@@ -225,6 +227,8 @@ def test_names_with_a_slash_and_hidden_paths() -> None:
     paths = [item.path for item in described("san").devices]
     assert "/dev/cciss/c0d0p1" in paths
     assert not any("nvme1c1n1" in path for path in paths)
+    hidden = with_attribute("server", "sdc", "hidden", "1")
+    assert "/dev/sdc" not in [item.path for item in hidden.devices]
 
 
 @pytest.mark.parametrize(
