@@ -13,16 +13,13 @@ from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from shredder.model import Pass, PassKind
-from shredder.units import KIB, MIB
+from shredder.units import MIB
 
 KEY_BYTES = 16
 BLOCK_BYTES = MIB
-# 256 KiB stays in the second-level cache between cipher and compare, and is long enough for the
-# cipher to release the interpreter lock
-CHUNK_BYTES = 256 * KIB
 
 _CIPHER_BLOCK_BYTES = 16
-_ZEROS = bytes(CHUNK_BYTES)
+_ZEROS = bytes(BLOCK_BYTES)
 
 
 def derive_key(secret: bytes, run_id: str, nonce: bytes, number: int) -> bytes:
@@ -50,7 +47,7 @@ class Source(Protocol):
         """Return the bytes for a range of at most BLOCK_BYTES, page-aligned: in `scratch`, or shared ones."""
 
     def matches(self, start_bytes: int, data: memoryview, scratch: bytearray) -> bool:
-        """True when `data`, read at `start_bytes`, is what belongs there. `scratch` has CHUNK_BYTES."""
+        """True when `data`, read at `start_bytes`, is what belongs there. `scratch` has BLOCK_BYTES."""
 
 
 class RandomSource:
@@ -63,22 +60,15 @@ class RandomSource:
         """Encipher zeros into `scratch`."""
         counter = (start_bytes // _CIPHER_BLOCK_BYTES).to_bytes(_CIPHER_BLOCK_BYTES, "big")
         encryptor = Cipher(self._algorithm, modes.CTR(counter)).encryptor()
-        for at in range(0, length_bytes, CHUNK_BYTES):
-            count = min(CHUNK_BYTES, length_bytes - at)
-            zeros = _ZEROS if count == CHUNK_BYTES else _ZEROS[:count]
-            encryptor.update_into(zeros, scratch[at : at + count])
+        # one call for the whole block: every call costs a turn at the interpreter lock
+        encryptor.update_into(memoryview(_ZEROS)[:length_bytes], scratch[:length_bytes])
         return scratch[:length_bytes]
 
     def matches(self, start_bytes: int, data: memoryview, scratch: bytearray) -> bool:
-        """Make the stream again, a chunk at a time, and compare every byte."""
-        for at in range(0, len(data), CHUNK_BYTES):
-            chunk = data[at : at + CHUNK_BYTES]
-            self.fill(start_bytes + at, len(chunk), memoryview(scratch))
-            # a bytearray on the left: that comparison is memcmp, two views are compared item by item
-            expected = scratch if len(chunk) == CHUNK_BYTES else scratch[: len(chunk)]
-            if expected != chunk:
-                return False
-        return True
+        """Make the stream again and compare every byte."""
+        self.fill(start_bytes, len(data), memoryview(scratch))
+        # a bytearray on the left: that comparison is memcmp, two views are compared item by item
+        return (scratch if len(data) == BLOCK_BYTES else scratch[: len(data)]) == data
 
 
 class PatternSource:

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from shredder.erase.keystream import BLOCK_BYTES, CHUNK_BYTES, aligned_buffer
+from shredder.erase.keystream import BLOCK_BYTES, aligned_buffer
 from shredder.ranges import Range, merge, span
 
 TICK_S = 0.2
@@ -22,10 +22,10 @@ ERROR_RANGES_LIMIT = 65_536
 
 @dataclass(slots=True)
 class Buffers:
-    """One thread's memory: a page-aligned block for the device, a chunk for the cipher."""
+    """One thread's memory: a page-aligned block for the device, and one to compare with."""
 
     block: memoryview = field(default_factory=lambda: aligned_buffer(BLOCK_BYTES))
-    chunk: bytearray = field(default_factory=lambda: bytearray(CHUNK_BYTES))
+    expected: bytearray = field(default_factory=lambda: bytearray(BLOCK_BYTES))
 
 
 class ErrorBudget:

@@ -73,13 +73,15 @@ class _Reader:
         return False
 
     def _compare(self, data: memoryview, place: Range, buffers: Buffers) -> None:
-        if self._source.matches(place.start_bytes, data, buffers.chunk):
+        if self._source.matches(place.start_bytes, data, buffers.expected):
             return
         sector_bytes = self._medium.sector_bytes
         bad = [
             Range(place.start_bytes + at, min(sector_bytes, len(data) - at))
             for at in range(0, len(data), sector_bytes)
-            if not self._source.matches(place.start_bytes + at, data[at : at + sector_bytes], buffers.chunk)
+            if not self._source.matches(
+                place.start_bytes + at, data[at : at + sector_bytes], buffers.expected
+            )
         ]
         with self._lock:
             self.mismatches.extend(merge(bad))

@@ -28,9 +28,9 @@ from shredder.events import (
 from shredder.model import DeviceKind, Identity, MediumKind, Refusal, RefusalKind, Step, VerifyKind
 from shredder.ranges import Range, span, subtract, total_bytes
 
-# measured on a 2-core machine: four transfers a core reach the device's speed, more only cost memory;
+# measured on a 2-core machine: three transfers a core reach the device's speed, more only cost memory;
 # a rotating disk wants its blocks in order
-_THREADS_PER_CORE = 4
+_THREADS_PER_CORE = 3
 _THREADS_LIMIT = 16
 _THREADS_ROTATING = 2
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shredder.erase.keystream import BLOCK_BYTES, CHUNK_BYTES, PatternSource, RandomSource, Source
+from shredder.erase.keystream import BLOCK_BYTES, PatternSource, RandomSource, Source
 from shredder.erase.medium import Medium
 from shredder.erase.overwrite import Overwritten, overwrite
 from shredder.erase.verify import Compared, compare
@@ -39,7 +39,7 @@ def _compare(medium: Medium, source: Source, ranges: tuple[Range, ...] | None = 
 def _is_as_it_should_be(medium: MemoryMedium, source: Source) -> bool:
     content = memoryview(medium.content)
     return all(
-        source.matches(at, content[at : at + BLOCK_BYTES], bytearray(CHUNK_BYTES))
+        source.matches(at, content[at : at + BLOCK_BYTES], bytearray(BLOCK_BYTES))
         for at in range(0, medium.size_bytes, BLOCK_BYTES)
     )
 
