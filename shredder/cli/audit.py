@@ -11,14 +11,12 @@ from shredder.cli.checking import read_certificate, trust_option
 from shredder.cli.files import read_bytes
 from shredder.cli.options import json_option, path_option
 from shredder.cli.progress import choose_monitor
+from shredder.cli.tables import render_ranges
 from shredder.decommission.audit import Audit, audit_medium
 from shredder.decommission.interrupts import stop_on_signals
 from shredder.decommission.prepare import find_targets, require_root, survey
-from shredder.ranges import total_bytes
 from shredder.records import to_json
 from shredder.units import binary_size
-
-_RANGES_SHOWN = 8
 
 
 @click.command("audit")
@@ -76,10 +74,8 @@ def _report(result: Audit, notes: tuple[str, ...], *, as_json: bool) -> None:
         ("UNREADABLE", found.unreadable),
         ("not written, says the certificate", result.left_out),
     ):
-        if ranges:
-            click.echo(f"  {what}: {binary_size(total_bytes(ranges))}")
-            for item in ranges[:_RANGES_SHOWN]:
-                click.echo(f"    {item}")
+        for line in render_ranges(what, ranges, "  "):
+            click.echo(line)
     if not (found.mismatches or found.unreadable or found.stopped or found.gave_up):
         click.echo("  every byte compared is what the certificate's last pass left there")
     for note in notes:

@@ -2,6 +2,11 @@
 
 from collections.abc import Sequence
 
+from shredder.ranges import Range, total_bytes
+from shredder.units import binary_size
+
+_RANGES_SHOWN = 8
+
 
 def render_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Return the rows under their heads; the last column is not padded."""
@@ -9,3 +14,13 @@ def render_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     widths = [max(len(row[at]) for row in cells) for at in range(len(heads))]
     lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in cells)
     return "\n".join(line.rstrip() for line in lines)
+
+
+def render_ranges(what: str, ranges: Sequence[Range], indent: str) -> list[str]:
+    """Return lines that give the size of the ranges and the first of them; none when there are none."""
+    if not ranges:
+        return []
+    shown = [f"{indent}  {item}" for item in ranges[:_RANGES_SHOWN]]
+    if len(ranges) > _RANGES_SHOWN:
+        shown.append(f"{indent}  and {len(ranges) - _RANGES_SHOWN} more; --json and the evidence list them")
+    return [f"{indent}{what}: {binary_size(total_bytes(ranges))}", *shown]

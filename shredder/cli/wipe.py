@@ -14,16 +14,15 @@ from shredder.cli.files import read_bytes, read_text
 from shredder.cli.options import check_targets, json_option, make_request, path_option, plan_options
 from shredder.cli.plan import describe_plan, say_left_out
 from shredder.cli.progress import choose_monitor
+from shredder.cli.tables import render_ranges
 from shredder.decommission.interrupts import stop_on_signals
 from shredder.decommission.job import Result, carry_out, new_run_id
 from shredder.decommission.prepare import check_plan, make_plan
 from shredder.errors import RefusedError
 from shredder.model import LeftOutWhy, Plan, Profile, Step
 from shredder.plan.documents import read_plan
-from shredder.ranges import Range, total_bytes
-from shredder.units import binary_size
-
-_RANGES_SHOWN = 8
+from shredder.ranges import total_bytes
+from shredder.records import to_json
 
 
 @click.command("wipe")
@@ -168,20 +167,11 @@ def _report(result: Result, *, as_json: bool) -> None:
         click.echo(f"  {device.step.path}: {device.verdict}")
         for problem in device.problems:
             click.echo(f"    {problem.reason}")
-        _show_ranges("not written by every pass", device.unwritten)
+        for line in render_ranges("not written by every pass", device.unwritten, "    "):
+            click.echo(line)
     click.echo(
         f"certificate: {result.folder}/certificate.json" if result.has_certificate else "NO CERTIFICATE"
     )
-
-
-def _show_ranges(what: str, ranges: tuple[Range, ...]) -> None:
-    if not ranges:
-        return
-    click.echo(f"    {what}: {binary_size(total_bytes(ranges))}")
-    for item in ranges[:_RANGES_SHOWN]:
-        click.echo(f"      {item}")
-    if len(ranges) > _RANGES_SHOWN:
-        click.echo(f"      and {len(ranges) - _RANGES_SHOWN} more; the certificate lists them")
 
 
 def _summarise(result: Result) -> dict[str, object]:
@@ -191,6 +181,7 @@ def _summarise(result: Result) -> dict[str, object]:
             "verdict": device.verdict,
             "problems": [problem.reason for problem in device.problems],
             "unwritten_bytes": total_bytes(device.unwritten),
+            "unwritten": to_json(device.unwritten),
         }
 
     return {

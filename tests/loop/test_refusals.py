@@ -258,3 +258,21 @@ def test_not_root(loop_factory: LoopFactory) -> None:
         pytest.skip("the interpreter lies where only root can run it")
     assert done.returncode == 3, done.stderr
     assert "root" in done.stderr
+
+
+def test_one_refused_target_does_not_hold_up_the_others(
+    loop_factory: LoopFactory, mounted: Callable[..., Path], shredder: Shredder, tmp_path: Path
+) -> None:
+    busy, free = loop_factory(64 * MIB), loop_factory(MIB)
+    file = tmp_path / "plan.json"
+    run_tool("mkfs.ext4", "-q", busy.path)
+    digest = plan(shredder, file, busy.path, free.path)
+    point = mounted(busy.path)
+    before = busy.backing.read_bytes()
+    shredder("wipe", file, "--confirm", digest, "--output", tmp_path / "run", expect=4)
+    assert busy.backing.read_bytes() == before
+    assert free.backing.read_bytes() != bytes(MIB)
+    shown = shredder("certificate", "show", tmp_path / "run" / "certificate.json", expect=4).stdout
+    assert f"device {busy.path}: refused" in shown
+    assert str(point) in shown
+    assert f"device {free.path}: erased, verified in full" in shown

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from shredder.plan.methods import METHODS
 from tests.support.command import Shredder
 from tests.support.devices import LoopDevice
 from tests.support.machine import allow_words
@@ -18,20 +19,6 @@ from tests.support.runs import Run, digest_of, verify, wipe
 
 MIB = 1 << 20
 MARKER = b"CONFIDENTIAL: the quick brown fox "
-METHODS = [
-    "random",
-    "zero",
-    "dod-short",
-    "dod-ece",
-    "is5-baseline",
-    "is5-enhanced",
-    "vsitr",
-    "ops-ii",
-    "itsg-06",
-    "schneier",
-    "gutmann",
-    "bmb21-2019",
-]
 
 LoopFactory = Callable[..., LoopDevice]
 
@@ -59,7 +46,7 @@ def _expected(run: Run, size: int) -> bytes:
 
 
 @pytest.mark.parametrize("sector_bytes", [512, 4096])
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", list(METHODS))
 def test_every_byte_is_overwritten(
     method: str, sector_bytes: int, loop_factory: LoopFactory, shredder: Shredder, tmp_path: Path
 ) -> None:
