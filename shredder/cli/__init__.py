@@ -51,10 +51,34 @@ def say(message: str, hint: str | None = None) -> None:
 
 def main() -> NoReturn:
     """Run the command line and exit with a code of the README's table."""
+    _open_standard_files()
+    code = _run()
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _forget_output()
+    sys.exit(code)
+
+
+def _open_standard_files() -> None:
+    """Put /dev/null where the caller closed stdin, stdout or stderr: the evidence must not get its number."""
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest free number, which is this one
+            setattr(sys, name, os.fdopen(number, mode))
+
+
+def _forget_output() -> None:
+    """Whoever read our output has gone; keep the interpreter from complaining at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _run() -> int:
     try:
         outcome = shell.main(prog_name="shredder", standalone_mode=False)
         code = outcome if isinstance(outcome, int) else ExitCode.DONE
-        sys.stdout.flush()
     except ShredderError as error:
         say(error.message, error.hint)
         code = error.exit_code
@@ -65,13 +89,12 @@ def main() -> NoReturn:
         say("interrupted; nothing was wiped")
         code = ExitCode.INTERRUPTED
     except BrokenPipeError:
-        # whoever read our output has seen enough; keep the interpreter from complaining at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _forget_output()
         code = ExitCode.UNEXPECTED
     except Exception as error:
         say(f"unexpected error: {type(error).__name__}: {error}", "please report it with the command you ran")
         code = ExitCode.UNEXPECTED
-    sys.exit(int(code))
+    return int(code)
 
 
 def _lower_first(message: str) -> str:

@@ -149,8 +149,8 @@ def _make_recorder(log: EvidenceLog, monitor: Callable[[Event], None]) -> Callab
     def record(event: Event) -> None:
         if not isinstance(event, Progress):
             log.append(event, datetime.now(UTC))
-        # a terminal that went away must not end the run
-        with contextlib.suppress(OSError):
+        # a terminal that went away, or that cannot show a name, must not end the run
+        with contextlib.suppress(OSError, ValueError):
             monitor(event)
 
     return record

@@ -9,7 +9,7 @@ from pathlib import Path
 from shredder.discover.disks import describe, find_device
 from shredder.discover.images import describe_image
 from shredder.discover.probe import take_snapshot
-from shredder.errors import RefusedError, UsageError
+from shredder.errors import RefusedError, ShredderError, UsageError
 from shredder.events import DeviceRefused
 from shredder.model import (
     Device,
@@ -179,18 +179,25 @@ def _check_host(planned: Host, found: Host) -> None:
 
 def check_step(step: Step, plan: Plan, machine: Machine) -> tuple[Device | None, tuple[Refusal, ...]]:
     """Return the step's device as it is now, and every reason not to wipe it."""
-    if step.kind is DeviceKind.IMAGE:
-        device: Device | None = describe_image(step.path)
-    else:
-        device = next((item for item in machine.devices if item.path == step.path), None)
-    if device is None:
-        return None, (Refusal(RefusalKind.CHANGED, step.path, f"{step.path} is not there any more"),)
+    try:
+        device = _look_again(step, machine)
+    except ShredderError as error:
+        return None, (Refusal(RefusalKind.CHANGED, step.path, error.message),)
     changes = identity_changes(step.identity, device.identity, same_attachment=True)
     if changes:
         detail = f"{step.path} is not the device that was planned: {'; '.join(changes)}"
         return device, (Refusal(RefusalKind.CHANGED, step.path, detail),)
     standing, _ = split_refusals(check(device, machine), frozenset(plan.allow))
     return device, standing
+
+
+def _look_again(step: Step, machine: Machine) -> Device:
+    if step.kind is DeviceKind.IMAGE:
+        return describe_image(step.path)
+    for device in machine.devices:
+        if device.path == step.path:
+            return device
+    raise RefusedError(f"{step.path} is not there any more")
 
 
 def recheck_open(step: Step, plan: Plan, descriptor: int) -> tuple[Device | None, tuple[Refusal, ...]]:

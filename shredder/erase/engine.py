@@ -142,10 +142,11 @@ def _receive(worker: _Running, report: Callable[[Event], None]) -> None:
 def _watch(worker: _Running, report: Callable[[Event], None], *, stop: bool) -> None:
     now_s = time.monotonic()
     stalled = now_s - worker.last_word_s > STALL_LIMIT_S
+    if stop or stalled:
+        # told again each time: the first one may come before the worker listens
+        os.kill(worker.pid, signal.SIGTERM)
+        worker.told_to_stop_s = worker.told_to_stop_s or now_s
     if worker.told_to_stop_s is None:
-        if stop or stalled:
-            os.kill(worker.pid, signal.SIGTERM)
-            worker.told_to_stop_s = now_s
         return
     if now_s - worker.told_to_stop_s > STOP_GRACE_S and now_s - worker.last_word_s > STOP_GRACE_S:
         gone = _kill(worker.pid)
