@@ -17,7 +17,14 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 _MAKE_PLAN = (
     click.option("--image", is_flag=True, help="Take regular files as disk images."),
     click.option("--all", "all_disks", is_flag=True, help="Take every disk with a medium."),
-    click.option("--method", type=click.Choice(list(METHODS)), default="random", show_default=True),
+    click.option(
+        "--method",
+        type=click.Choice(list(METHODS)),
+        metavar="NAME",
+        default="random",
+        show_default=True,
+        help="What to write; `shredder methods` lists the names.",
+    ),
     click.option("--passes", type=int, help="How many passes of the method random.  [default: 1]"),
     click.option(
         "--verify",
@@ -33,7 +40,8 @@ _MAKE_PLAN = (
         "--allow",
         multiple=True,
         type=click.Choice(sorted(kind.value for kind in LIFTABLE)),
-        help="Lift one kind of refusal; it is recorded.",
+        metavar="KIND",
+        help=f"Lift one kind of refusal, which is recorded: {', '.join(sorted(LIFTABLE))}.",
     ),
 )
 

@@ -38,15 +38,20 @@ class Run:
         return self.folder / "public-key.pem"
 
 
+def _lifted(words: tuple[str | Path, ...]) -> tuple[str, ...]:
+    """A file needs nothing lifted: its lease decides."""
+    return () if "--image" in words else allow_words()
+
+
 def digest_of(shredder: Shredder, *words: str | Path) -> str:
     """Return the digest of the plan for these targets and options."""
-    digest: str = json.loads(shredder("plan", *words, *allow_words(), "--json").stdout)["digest"]
+    digest: str = json.loads(shredder("plan", *words, *_lifted(words), "--json").stdout)["digest"]
     return digest
 
 
 def plan(shredder: Shredder, file: Path, *words: str | Path) -> str:
     """Write a plan to a file; returns its digest."""
-    shredder("plan", *words, *allow_words(), "-o", file)
+    shredder("plan", *words, *_lifted(words), "-o", file)
     digest: str = json.loads(file.read_text())["digest"]
     return digest
 
@@ -54,7 +59,7 @@ def plan(shredder: Shredder, file: Path, *words: str | Path) -> str:
 def wipe(shredder: Shredder, folder: Path, *words: str | Path, expect: int | None = 0) -> Run:
     """Plan and wipe, unattended."""
     digest = digest_of(shredder, *words)
-    done = shredder("wipe", *words, *allow_words(), "--confirm", digest, "--output", folder, expect=expect)
+    done = shredder("wipe", *words, *_lifted(words), "--confirm", digest, "--output", folder, expect=expect)
     return Run(folder, done)
 
 
