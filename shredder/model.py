@@ -82,6 +82,7 @@ class RefusalKind(StrEnum):
     WITNESS = "witness"
     OVERLAP = "overlap"
     KIND = "kind"
+    COPIES = "copies"
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +127,8 @@ class Device:
     `links` are its by-id and by-path names, `parent` is the whole disk of a partition,
     `partitions` are the nodes on a whole disk. `uses` are direct and stacked uses of this
     node and, for a whole disk, of its partitions. `content` is what it holds, e.g. "ext4".
-    `disagreements` are facts on which the two witnesses differ.
+    `disagreements` are facts on which the two witnesses differ. `writes_elsewhere` names the file
+    system of an image that keeps the old content where it was and writes to another place.
     """
 
     path: str
@@ -148,6 +150,7 @@ class Device:
     partitions: tuple[str, ...]
     uses: tuple[Use, ...]
     disagreements: tuple[str, ...]
+    writes_elsewhere: str | None
 
     @property
     def is_free_slot(self) -> bool:

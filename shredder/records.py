@@ -40,9 +40,15 @@ def canonical(value: object) -> bytes:
     """Return the one byte string for a value: sorted keys, no spaces, UTF-8, no floats.
 
     Without floats this is the canonical form of RFC 8785 for keys in the basic plane.
+
+    Raises:
+        UsageError: a text holds what UTF-8 cannot.
     """
     text = json.dumps(to_json(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
-    return text.encode("utf-8")
+    try:
+        return text.encode("utf-8")
+    except UnicodeEncodeError:
+        raise UsageError("a name or text is not UTF-8, so it cannot be recorded") from None
 
 
 def digest(value: object) -> str:

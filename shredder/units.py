@@ -26,6 +26,11 @@ def decimal_size(size_bytes: int) -> str:
     return _scaled(size_bytes, _DECIMAL)
 
 
+def printable(text: str) -> str:
+    """Return the text with what could steer a terminal, or fake a line, made visible."""
+    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)
+
+
 def duration(seconds: float) -> str:
     """Return e.g. "3 h 05 min", "4 min 10 s" or "12 s"."""
     whole = max(0, round(seconds))

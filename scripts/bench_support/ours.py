@@ -65,7 +65,7 @@ def named_target(path: str, confirmed: str | None) -> Target:
         raise BenchError(
             f"everything on {path} will be overwritten; if that is meant, add --confirm {plan['digest']}"
         )
-    (step,) = plan["plan"]["steps"]
+    (step,) = plan["steps"]
     return Target(step["path"], step["identity"]["size_bytes"], own=False)
 
 

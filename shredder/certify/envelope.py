@@ -110,7 +110,7 @@ def read_envelope(data: bytes) -> Envelope:
 def _is_as_written(envelope: Envelope, data: bytes) -> bool:
     try:
         return envelope_bytes(envelope) == data
-    except UnicodeEncodeError:
+    except ShredderError:
         return False
 
 

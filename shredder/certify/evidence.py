@@ -182,9 +182,8 @@ def _read_line(line: bytes, seq: int, previous: str, where: str) -> Entry:
     except CertificateError:
         raise
     except ShredderError as error:
-        raise CertificateError(error.message, hint=error.hint) from None
-    except UnicodeEncodeError:
-        is_canonical = False
+        message = error.message if error.message.startswith(where) else f"{where}: {error.message}"
+        raise CertificateError(message, hint=error.hint) from None
     if not is_canonical:
         raise CertificateError(f"{where}: not in canonical form")
     return entry

@@ -18,7 +18,9 @@ from shredder.events import (
     VerifyStarted,
     WriteFailed,
 )
-from shredder.model import Step
+from shredder.model import PassKind, Step
+
+_DIGEST_DIGITS = 64
 
 
 @dataclass(slots=True)
@@ -102,9 +104,13 @@ def _check_start(start: RunStarted) -> None:
     for stream in start.streams:
         if stream.path in seen or stream.path not in steps:
             raise CertificateError(f"the evidence has no one target for the random stream of {stream.path}")
-        if len(stream.key_digests) != len(steps[stream.path].passes):
-            raise CertificateError(f"the random stream of {stream.path} does not have one key a pass")
+        passes = steps[stream.path].passes
+        random = [planned.kind is PassKind.RANDOM for planned in passes]
+        if [len(digest) == _DIGEST_DIGITS for digest in stream.key_digests] != random:
+            raise CertificateError(f"the random stream of {stream.path} does not have one key a random pass")
         seen.add(stream.path)
+    if seen != set(steps):
+        raise CertificateError("the evidence does not name the random stream of every target")
 
 
 def _refuse(entry: Entry, why: str) -> NoReturn:

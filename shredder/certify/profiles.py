@@ -44,7 +44,7 @@ def read_profile(text: str, where: str) -> Profile:
     """
     try:
         table = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise UsageError(f"{where} is not valid TOML: {error}") from None
     _refuse_unknown(table, _KEYS, where)
     numbers = _read_table(table, "property_numbers", where)

@@ -18,7 +18,7 @@ from shredder.certify.predicate import (
 )
 from shredder.certify.recipe import openssl_recipe
 from shredder.errors import CertificateError
-from shredder.units import duration
+from shredder.units import duration, printable
 
 _WIDTH = 100
 _SHOWN_RANGES = 8
@@ -60,14 +60,9 @@ def render_text(
     lines += ["", "what this certificate claims", *_sentences(predicate.claims)]
     lines += ["", "what it does not claim", *_sentences(predicate.disclaimers)]
     lines += ["", "how to check the signature with openssl, in the folder of these files"]
-    text = "\n".join(_printable(line) for line in lines)
+    text = "\n".join(printable(line) for line in lines)
     recipe = openssl_recipe(certificate_name, key_name, subject.name, is_ed25519=is_ed25519)
     return "\n".join([text, *(f"  {line}" for line in recipe), ""])
-
-
-def _printable(text: str) -> str:
-    """Return the text with what could steer a terminal made visible."""
-    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)
 
 
 def _field(label: str, value: str, indent: str = "") -> str:

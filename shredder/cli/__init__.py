@@ -9,6 +9,7 @@ import click
 
 from shredder import __version__
 from shredder.errors import ExitCode, ShredderError
+from shredder.units import printable
 
 _COMMANDS = {
     "devices": "shredder.cli.devices",
@@ -44,9 +45,9 @@ def shell() -> None:
 
 def say(message: str, hint: str | None = None) -> None:
     """Tell the user something on stderr, with the hint on its own line."""
-    click.echo(f"shredder: {message}", err=True)
+    click.echo(f"shredder: {printable(message)}", err=True)
     if hint:
-        click.echo(f"shredder: hint: {hint}", err=True)
+        click.echo(f"shredder: hint: {printable(hint)}", err=True)
 
 
 def main() -> NoReturn:
@@ -86,7 +87,7 @@ def _run() -> int:
         say(_lower_first(error.format_message()), _usage_hint(error))
         code = ExitCode.USAGE
     except (click.Abort, KeyboardInterrupt):
-        say("interrupted; nothing was wiped")
+        say("interrupted")
         code = ExitCode.INTERRUPTED
     except BrokenPipeError:
         _forget_output()

@@ -15,8 +15,9 @@ from shredder.cli.tables import render_ranges
 from shredder.decommission.audit import Audit, audit_medium
 from shredder.decommission.interrupts import stop_on_signals
 from shredder.decommission.prepare import find_targets, require_root, survey
+from shredder.errors import ExitCode
 from shredder.records import to_json
-from shredder.units import binary_size
+from shredder.units import binary_size, printable
 
 
 @click.command("audit")
@@ -25,7 +26,7 @@ from shredder.units import binary_size
 @path_option("--stream-keys", help_text="The run's stream-keys.json.", required=True)
 @click.option(
     "--sample",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, 1_000_000),
     help="Read this many independent 4 KiB samples.  [default: everything]",
 )
 @click.option("--image", is_flag=True, help="DEVICE is a regular file.")
@@ -59,13 +60,17 @@ def command(
 def _report(result: Audit, notes: tuple[str, ...], *, as_json: bool) -> None:
     found = result.found
     if as_json:
-        click.echo(
-            json.dumps(
-                {"event": "Result", "version": 1, **to_json(found), "exit_code": int(result.exit_code)}
-            )
-        )
+        summary = {
+            "event": "Result",
+            "version": 1,
+            **to_json(found),
+            "left_out": to_json(result.left_out),
+            "notes": list(notes),
+            "exit_code": int(result.exit_code),
+        }
+        click.echo(json.dumps(summary))
         return
-    path = result.device.step.path
+    path = printable(result.device.step.path)
     click.echo(
         f"{path}: {binary_size(found.checked_bytes)} of {binary_size(result.asked_bytes)} read and compared"
     )
@@ -76,7 +81,7 @@ def _report(result: Audit, notes: tuple[str, ...], *, as_json: bool) -> None:
     ):
         for line in render_ranges(what, ranges, "  "):
             click.echo(line)
-    if not (found.mismatches or found.unreadable or found.stopped or found.gave_up):
+    if result.exit_code is ExitCode.DONE:
         click.echo("  every byte compared is what the certificate's last pass left there")
     for note in notes:
         say(note)

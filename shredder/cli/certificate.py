@@ -8,6 +8,7 @@ import click
 from shredder.certify.render import render_text
 from shredder.cli.checking import read_certificate, trust_option
 from shredder.cli.options import json_option
+from shredder.units import printable
 
 
 @click.group("certificate")
@@ -46,7 +47,7 @@ def verify(file: Path, trust: Path | None, integrity_only: bool, as_json: bool) 
         return report.exit_code
     click.echo(report.headline)
     for device in report.devices:
-        click.echo(f"  {device.step.path}: {device.verdict}")
+        click.echo(f"  {printable(device.step.path)}: {device.verdict}")
     click.echo("the certificate is intact and agrees with its evidence")
     click.echo(f"signed by key {checked.key_id}" + (", which you trust" if checked.trusted else ""))
     for note in checked.notes:

@@ -19,14 +19,20 @@ def read_certificate(path: Path, trust: Path | None, *, integrity_only: bool) ->
         CertificateError: it does not hold.
     """
     envelope = read_bytes(path)
-    evidence = path.parent / find_evidence_name(envelope)
     return check_certificate(
         envelope,
-        read_bytes(evidence) if evidence.is_file() else None,
+        _find_evidence(path.parent, find_evidence_name(envelope)),
         load_public_key(read_bytes(trust)) if trust else None,
         integrity_only=integrity_only,
         found_key=_find_key(path) if integrity_only and trust is None else None,
     )
+
+
+def _find_evidence(folder: Path, name: str) -> bytes | None:
+    try:
+        return read_bytes(folder / name) if (folder / name).is_file() else None
+    except OSError:  # a name that no file can have
+        return None
 
 
 def _find_key(certificate: Path) -> PublicKey | None:

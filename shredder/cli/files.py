@@ -1,8 +1,13 @@
 """Reading the files that a command names."""
 
+import stat
 from pathlib import Path
 
 from shredder.errors import UsageError
+from shredder.units import MIB, binary_size
+
+# evidence of a disk full of errors is some tens of MiB
+_LIMIT_BYTES = 512 * MIB
 
 
 def read_bytes(path: Path) -> bytes:
@@ -12,6 +17,11 @@ def read_bytes(path: Path) -> bytes:
         UsageError: it cannot be read.
     """
     try:
+        facts = path.stat()
+        if not stat.S_ISREG(facts.st_mode):
+            raise UsageError(f"{path} is not a regular file")
+        if facts.st_size > _LIMIT_BYTES:
+            raise UsageError(f"{path} is larger than {binary_size(_LIMIT_BYTES)}")
         return path.read_bytes()
     except OSError as error:
         raise UsageError(f"cannot read {path}: {error.strerror}") from None

@@ -14,7 +14,7 @@ from shredder.model import LeftOut, LeftOutWhy, Plan, Step
 from shredder.plan.documents import write_plan
 from shredder.plan.estimate import estimate_s
 from shredder.plan.planner import incomplete_before_start
-from shredder.units import binary_size, decimal_size, duration
+from shredder.units import binary_size, decimal_size, duration, printable
 
 
 @click.command("plan")
@@ -62,7 +62,9 @@ def say_left_out(plan: Plan, refused: Sequence[str]) -> None:
 
 def _write(path: Path, document: str) -> None:
     try:
-        path.write_text(document, encoding="utf-8")
+        # never over something: it might be an image, or a device
+        with path.open("x", encoding="utf-8") as file:
+            file.write(document)
     except OSError as error:
         raise UsageError(f"cannot write {path}: {error.strerror}") from None
 
@@ -78,11 +80,13 @@ def describe_plan(plan: Plan) -> str:
             [_row(step, plan) for step in plan.steps],
         ),
     ]
-    lines += [f"lifted        {item.kind}: {item.detail}" for step in plan.steps for item in step.allowed]
+    lines += [
+        f"lifted        {item.kind}: {printable(item.detail)}" for step in plan.steps for item in step.allowed
+    ]
     lines += [
         f"also reached  {step.path} by {', '.join(step.aliases)}" for step in plan.steps if step.aliases
     ]
-    apart = [f"  {left.path}  {_why(left)}" for left in plan.left_out]
+    apart = [f"  {left.path}  {printable(_why(left))}" for left in plan.left_out]
     lines += ["", "not touched", *apart] if apart else []
     return "\n".join([*lines, "", f"digest        {plan.digest}"])
 

@@ -1,10 +1,11 @@
 """Three ways to show a run: bars on a terminal, lines in a log, JSON for programs."""
 
 import json
+import select
 import sys
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TextIO
 
 import click
 from tqdm import tqdm
@@ -24,9 +25,10 @@ from shredder.events import (
 from shredder.model import Step
 from shredder.ranges import total_bytes
 from shredder.records import to_json
-from shredder.units import MIB, binary_size
+from shredder.units import MIB, binary_size, printable
 
 _LINE_EVERY_S = 30.0
+_PAUSE_LIMIT_S = 1.0
 
 Monitor = Callable[[Event], None]
 
@@ -34,8 +36,20 @@ Monitor = Callable[[Event], None]
 def choose_monitor(steps: Sequence[Step], *, as_json: bool) -> Monitor:
     """Return what fits the place that the output goes to."""
     if as_json:
-        return show_json
-    return Bars(steps) if sys.stderr.isatty() else Lines(steps)
+        return _patient(show_json, sys.stdout)
+    return _patient(Bars(steps) if sys.stderr.isatty() else Lines(steps), sys.stderr)
+
+
+def _patient(monitor: Monitor, stream: TextIO) -> Monitor:
+    """Let a reader that has paused (Ctrl-S, a full pipe) miss events rather than hold up the run."""
+
+    def show(event: Event) -> None:
+        wait_s = 0.0 if isinstance(event, Progress) else _PAUSE_LIMIT_S
+        if select.select([], [stream], [], wait_s)[1]:
+            monitor(event)
+            stream.flush()
+
+    return show
 
 
 def show_json(event: Event) -> None:
@@ -108,7 +122,7 @@ class Lines:
             self._last_s[path] = time.monotonic()
             text = _describe(event, self._passes.get(path, 0))
         if text:
-            click.echo(f"shredder: {path}: {text}", err=True)
+            click.echo(f"shredder: {printable(path)}: {printable(text)}", err=True)
 
     def _progress(self, event: Progress) -> str | None:
         if time.monotonic() - self._last_s.setdefault(event.path, time.monotonic()) < _LINE_EVERY_S:
@@ -150,7 +164,7 @@ class Bars:
         self._end(path)
         self._bars[path] = tqdm(
             total=total,
-            desc=f"{path:<{self._width}}  {phase}",
+            desc=f"{printable(path):<{self._width}}  {phase}",
             unit="B",
             unit_scale=True,
             unit_divisor=1024,
@@ -175,4 +189,4 @@ class Bars:
     def _print(self, path: str, event: Event) -> None:
         text = _describe(event, len(self._steps[path].passes)) if path in self._steps else None
         if text:
-            tqdm.write(f"shredder: {path}: {text}", file=sys.stderr)
+            tqdm.write(f"shredder: {printable(path)}: {printable(text)}", file=sys.stderr)

@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 
 from shredder.ranges import Range, total_bytes
-from shredder.units import binary_size
+from shredder.units import binary_size, printable
 
 _RANGES_SHOWN = 8
 
 
 def render_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Return the rows under their heads; the last column is not padded."""
-    cells = [tuple(heads), *(tuple(row) for row in rows)]
+    cells = [tuple(heads), *(tuple(map(printable, row)) for row in rows)]
     widths = [max(len(row[at]) for row in cells) for at in range(len(heads))]
     lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in cells)
     return "\n".join(line.rstrip() for line in lines)

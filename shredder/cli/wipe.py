@@ -24,6 +24,7 @@ from shredder.model import LeftOutWhy, Plan, Profile, Step
 from shredder.plan.documents import read_plan
 from shredder.ranges import total_bytes
 from shredder.records import to_json
+from shredder.units import printable
 
 
 @click.command("wipe")
@@ -131,7 +132,8 @@ def _confirm(plan: Plan, digest: str | None) -> None:
     click.echo(describe_plan(plan), err=True)
     for step in plan.steps:
         what, wanted = _asked_for(step)
-        typed: str = click.prompt(f"\nto wipe {step.path}, type its {what} ({wanted})", err=True)
+        shown = printable(step.path)
+        typed: str = click.prompt(f"\nto wipe {shown}, type its {what} ({printable(wanted)})", err=True)
         if typed.strip() != wanted:
             raise RefusedError(f"that is not the {what} of {step.path}; nothing was wiped")
 
@@ -153,9 +155,9 @@ def _run(plan: Plan, run_id: str, folder: Path, key: PrivateKey, profile: Profil
             monitor=choose_monitor(plan.steps, as_json=as_json),
             wants_stop=stop.is_set,
         )
-    # nobody may be reading any more; the outcome stands all the same
-    with contextlib.suppress(OSError):
-        _report(result, as_json=as_json)
+        # nobody may be reading any more; the outcome stands all the same
+        with contextlib.suppress(OSError):
+            _report(result, as_json=as_json)
     return result.exit_code
 
 
@@ -167,9 +169,9 @@ def _report(result: Result, *, as_json: bool) -> None:
         return
     click.echo(result.report.headline)
     for device in result.report.devices:
-        click.echo(f"  {device.step.path}: {device.verdict}")
+        click.echo(f"  {printable(device.step.path)}: {device.verdict}")
         for problem in device.problems:
-            click.echo(f"    {problem.reason}")
+            click.echo(f"    {printable(problem.reason)}")
         for line in render_ranges("not written by every pass", device.unwritten, "    "):
             click.echo(line)
     click.echo(

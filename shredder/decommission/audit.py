@@ -1,13 +1,13 @@
 """Checking a medium, later, against its certificate and the stream keys."""
 
 import os
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from shredder.certify.reports import DeviceReport, RunReport
 from shredder.certify.stream_keys import StreamKeys, check_key
 from shredder.erase.keystream import make_source
+from shredder.erase.transfer import StopFlag
 from shredder.erase.verify import Compared, compare
 from shredder.erase.worker import choose_threads, open_for_reading
 from shredder.errors import CertificateError, ExitCode, RefusedError, gravest
@@ -38,7 +38,7 @@ def audit_medium(
     *,
     samples: int | None,
     monitor: Callable[[Event], None],
-    stop: threading.Event,
+    stop: StopFlag,
 ) -> Audit:
     """Read the medium back and compare it with what the last pass left there.
 
@@ -75,7 +75,10 @@ def audit_medium(
         )
     finally:
         medium.close(untouched=False)
-    return Audit(entry, asked_bytes, last.unwritten, found, _exit_code(found, asked_bytes))
+    code = _exit_code(found, asked_bytes)
+    if last.unwritten:
+        code = gravest((code, ExitCode.INCOMPLETE))
+    return Audit(entry, asked_bytes, last.unwritten, found, code)
 
 
 def _find_entry(device: Device, report: RunReport) -> DeviceReport:
@@ -110,8 +113,8 @@ def _find_key(entry: DeviceReport, report: RunReport, stream_keys: StreamKeys) -
     recorded = next(item for item in report.start.streams if item.path == entry.step.path)
     for item in stream_keys.devices:
         if item.path == entry.step.path:
-            key_hex = item.keys_hex[last.number - 1]
-            if not check_key(key_hex, recorded.key_digests[last.number - 1]):
+            key_hex = item.keys_hex[last.number - 1] if len(item.keys_hex) == len(entry.passes) else ""
+            if not key_hex or not check_key(key_hex, recorded.key_digests[last.number - 1]):
                 raise CertificateError(f"the stream key for {item.path} is not the one of the certificate")
             return bytes.fromhex(key_hex)
     raise CertificateError(f"the stream keys have none for {entry.step.path}")

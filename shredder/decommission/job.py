@@ -86,12 +86,14 @@ def carry_out(
     """
     if not ready.steps:
         raise RefusedError("; ".join(_reasons(ready.refused)) or "the plan has no targets")
-    folder = RunFolder(output)
     targets = tuple(_draw_secrets(step, run_id) for step in ready.plan.steps)
+    start = _start_event(ready.plan, run_id, profile, targets)
+    canonical(start)  # what cannot be recorded must be found before anything is written
+    folder = RunFolder(output)
     _write_first_files(folder, ready.plan, run_id, targets, key)
     log = EvidenceLog(folder.path / run_folder.EVIDENCE)
     record = _make_recorder(log, monitor)
-    record(_start_event(ready.plan, run_id, profile, targets))
+    record(start)
     if log.damage:
         raise RefusedError(f"{log.damage}; nothing was wiped", hint="name another folder with --output")
     for refusal in ready.refused:
@@ -175,15 +177,25 @@ def _make_task(target: _Secrets, plan: Plan) -> Task:
 def _conclude(log: EvidenceLog, folder: RunFolder, key: PrivateKey) -> Result:
     """Derive the outcome from the evidence and certify it; when that fails, the outcome still stands."""
     report = find(log.entries)
-    trouble = [log.damage] if log.damage else []
     folder.release()
-    if not log.damage:
+    damage = log.damage or _find_changes(log, folder)
+    trouble = [damage] if damage else []
+    if not damage:
         try:
             _write_certificate(log, folder, key)
         except UndeliveredError as error:
             trouble.append(error.message)
     codes = [report.exit_code, ExitCode.UNDELIVERED] if trouble else [report.exit_code]
     return Result(report, folder.path, not trouble, tuple(trouble), gravest(codes))
+
+
+def _find_changes(log: EvidenceLog, folder: RunFolder) -> str | None:
+    """Read the evidence back: a certificate over a file that somebody changed would be worth nothing."""
+    try:
+        same = (folder.path / run_folder.EVIDENCE).read_bytes() == encode_entries(log.entries)
+    except OSError as error:
+        return f"the evidence cannot be read back: {error.strerror}"
+    return None if same else "the evidence was changed by somebody else during the run"
 
 
 def _write_certificate(log: EvidenceLog, folder: RunFolder, key: PrivateKey) -> None:

@@ -26,6 +26,9 @@ from shredder.model import (
 from shredder.plan.planner import Request, plan_all, plan_named, with_others
 from shredder.plan.safety import check, identity_changes, split_refusals
 
+# facts of a step that only the certificate needs: they must be this machine's too
+_DESCRIBING = ("kind", "medium", "vendor", "model")
+
 
 @dataclass(frozen=True, slots=True)
 class Planned:
@@ -167,14 +170,9 @@ def check_plan(plan: Plan) -> Ready:
 
 
 def _check_host(planned: Host, found: Host) -> None:
-    for name in ("product_uuid", "machine_id"):
-        before, now = getattr(planned, name), getattr(found, name)
-        if isinstance(before, str) and isinstance(now, str):
-            if before != now:
-                raise RefusedError(
-                    f"this plan was made on another machine ({name.replace('_', ' ')} differs)"
-                )
-            return
+    for name in ("product_uuid", "machine_id", "vendor", "product", "serial", "hostname"):
+        if getattr(planned, name) != getattr(found, name):
+            raise RefusedError(f"this plan was made on another machine ({name.replace('_', ' ')} differs)")
 
 
 def check_step(step: Step, plan: Plan, machine: Machine) -> tuple[Device | None, tuple[Refusal, ...]]:

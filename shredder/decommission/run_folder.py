@@ -58,7 +58,8 @@ class RunFolder:
 
     def release(self) -> None:
         """Give the reserved room back, for the certificate."""
-        (self.path / _RESERVE).unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            (self.path / _RESERVE).unlink()
 
     def write(self, name: str, content: bytes, *, private: bool = False) -> Path:
         """Write a new file and make it durable.

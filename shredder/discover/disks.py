@@ -56,6 +56,7 @@ def _describe_device(
         partitions=tuple(node_path(name) for name in layers.partitions[block.name]),
         uses=uses,
         disagreements=compare(block, snapshot.witness),
+        writes_elsewhere=None,
     )
 
 

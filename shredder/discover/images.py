@@ -1,14 +1,22 @@
 """A regular file taken as a disk image."""
 
+import ctypes
 import os
 import stat
 from pathlib import Path
 
 from shredder.discover.loops import list_backings
+from shredder.discover.mounts import covering, parse_mounts
+from shredder.discover.snapshot import RawMounts
+from shredder.discover.sysfs import read_text
 from shredder.errors import RefusedError, UsageError
 from shredder.model import Device, DeviceKind, Fact, Identity, MediumKind, Unavailable, Use, UseKind
 
 DIRECT_ALIGNMENT_BYTES = 4096
+_AT_FDCWD, _NO_FOLLOW, _STATX_BTIME = -100, 0x100, 0x800  # <fcntl.h>, <linux/stat.h>
+# they write to fresh blocks. Overlay is not among them: a file of a lower layer is copied when it is opened
+# for writing, and that copy, made later, is then not the file that was planned
+_COPYING = frozenset({"btrfs", "bcachefs", "zfs", "nilfs2", "f2fs"})
 _KINDS = (
     (stat.S_ISLNK, "a symbolic link", "name the file it leads to"),
     (stat.S_ISDIR, "a directory", None),
@@ -51,6 +59,7 @@ def describe_image(path: str) -> Device:
         partitions=(),
         uses=_uses(absolute, facts),
         disagreements=(),
+        writes_elsewhere=_copying_file_system(absolute),
     )
 
 
@@ -82,8 +91,36 @@ def _identity(path: str, facts: os.stat_result) -> Identity:
         logical_sector_bytes=DIRECT_ALIGNMENT_BYTES,
         by_path=path,
         partition_table_uuid=_none(),
-        instance=f"inode {device}/{facts.st_ino}",
+        instance=f"inode {device}/{facts.st_ino}{_birth(path)}",
     )
+
+
+class _Statx(ctypes.Structure):
+    """The fields of `struct statx` (linux/stat.h) up to the birth time."""
+
+    _fields_ = (
+        ("mask", ctypes.c_uint32),
+        ("before", ctypes.c_uint8 * 76),
+        ("birth_s", ctypes.c_int64),
+        ("birth_ns", ctypes.c_uint32),
+        ("after", ctypes.c_uint8 * 164),
+    )
+
+
+def _birth(path: str) -> str:
+    """Return when the file was made: a new file may get the inode number of the one that was planned."""
+    libc, found = ctypes.CDLL(None), _Statx()
+    if not hasattr(libc, "statx"):
+        return ""
+    done = libc.statx(_AT_FDCWD, os.fsencode(path), _NO_FOLLOW, _STATX_BTIME, ctypes.byref(found))
+    return f" born {found.birth_s}.{found.birth_ns:09}" if done == 0 and found.mask & _STATX_BTIME else ""
+
+
+def _copying_file_system(path: str) -> str | None:
+    """Return the name of a file system on which writing in place does not overwrite; None for others."""
+    lines = tuple((read_text(Path("/proc/self/mountinfo")) or "").splitlines())
+    mount = covering(os.path.realpath(path), parse_mounts(RawMounts(os.getpid(), "", lines)))
+    return mount.kind if mount and mount.kind in _COPYING else None
 
 
 def _uses(path: str, facts: os.stat_result) -> tuple[Use, ...]:

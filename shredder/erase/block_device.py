@@ -141,7 +141,19 @@ def _open_device(path: str, access: int) -> int:
     if not stat.S_ISBLK(os.fstat(descriptor).st_mode):
         os.close(descriptor)
         raise MediumRefusedError(Refusal(RefusalKind.KIND, path, f"{path} is not a block device"))
+    kernel_path = _kernel_path(descriptor)
+    if kernel_path != path:
+        os.close(descriptor)
+        detail = f"the node {path} leads to another device, which the kernel calls {kernel_path}"
+        raise MediumRefusedError(Refusal(RefusalKind.CHANGED, path, detail))
     return descriptor
+
+
+def _kernel_path(descriptor: int) -> str:
+    """Return the node that belongs to the open device: a stale or bound one may have any name."""
+    device = os.fstat(descriptor).st_rdev
+    place = Path(f"/sys/dev/block/{os.major(device)}:{os.minor(device)}").resolve()
+    return "/dev/" + place.name.replace("!", "/")
 
 
 def _explain(error: OSError) -> tuple[RefusalKind, str]:

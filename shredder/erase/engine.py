@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, Pipe, wait
 from types import FrameType
 
+from shredder.erase.transfer import StopFlag
 from shredder.erase.worker import Task, Worker
 from shredder.events import DeviceEnded, DeviceRefused, Event
 
@@ -76,8 +77,7 @@ def _start(task: Task, siblings: Sequence[_Running]) -> _Running:
 
 def _serve(task: Task, sending: Connection, parent_pid: int) -> None:
     """Be the worker process; never returns."""
-    stop = threading.Event()
-    intruded = threading.Event()
+    stop, intruded = StopFlag(), StopFlag()
     lock = threading.Lock()
 
     def report(event: Event) -> None:

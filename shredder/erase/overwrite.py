@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from shredder.erase.keystream import Source
 from shredder.erase.medium import Medium, is_gone
-from shredder.erase.transfer import Buffers, ErrorBudget, describe_error, run_ranges
+from shredder.erase.transfer import Buffers, ErrorBudget, StopFlag, describe_error, run_ranges
 from shredder.ranges import Range, merge, span, subtract
 
 # two more tries for a block and for a sector: drives remap on the second write, often
@@ -92,7 +92,7 @@ def overwrite(
     source: Source,
     *,
     threads: int,
-    stop: threading.Event,
+    stop: StopFlag,
     tick: Callable[[int, int], None],
     failed: Callable[[tuple[Range, ...], str], None],
 ) -> Overwritten:

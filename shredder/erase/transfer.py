@@ -20,6 +20,21 @@ ERROR_TIME_LIMIT_S = 3600.0
 ERROR_RANGES_LIMIT = 65_536
 
 
+class StopFlag:
+    """Asks to stop, once and for all. Without a lock, so that a signal handler can set it at any moment."""
+
+    def __init__(self) -> None:
+        self._asked = False
+
+    def set(self) -> None:
+        """Ask."""
+        self._asked = True
+
+    def is_set(self) -> bool:
+        """True once it was asked."""
+        return self._asked
+
+
 @dataclass(slots=True)
 class Buffers:
     """One thread's memory: a page-aligned block for the device, and one to compare with."""
@@ -130,7 +145,7 @@ def run_ranges(
     sector_bytes: int,
     threads: int,
     budget: ErrorBudget,
-    stop: threading.Event,
+    stop: StopFlag,
     tick: Callable[[int, int], None],
 ) -> tuple[Range, ...]:
     """Let threads work through the ranges until they are done, `stop` is set or the budget is spent.
@@ -168,7 +183,7 @@ def _run_blocks(
     *,
     threads: int,
     budget: ErrorBudget,
-    stop: threading.Event,
+    stop: StopFlag,
     tick: Callable[[int, int], None],
 ) -> None:
     defects: list[BaseException] = []

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from shredder.erase.keystream import Source
 from shredder.erase.medium import Medium, is_gone
-from shredder.erase.transfer import Buffers, ErrorBudget, run_ranges
+from shredder.erase.transfer import Buffers, ErrorBudget, StopFlag, run_ranges
 from shredder.ranges import Range, merge, subtract, total_bytes
 
 _RETRIES = 1
@@ -97,7 +97,7 @@ def compare(
     ranges: Sequence[Range],
     *,
     threads: int,
-    stop: threading.Event,
+    stop: StopFlag,
     tick: Callable[[int, int], None],
 ) -> Compared:
     """Read `ranges` from the medium and compare every byte with `source`.

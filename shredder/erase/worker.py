@@ -1,7 +1,6 @@
 """What happens to one target, from open to close; runs in a process of its own."""
 
 import os
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from shredder.erase.image_file import ImageFile
 from shredder.erase.keystream import make_source
 from shredder.erase.medium import MediumRefusedError
 from shredder.erase.overwrite import Overwritten, overwrite
+from shredder.erase.transfer import StopFlag
 from shredder.erase.verify import compare
 from shredder.events import (
     DeviceEnded,
@@ -102,7 +102,7 @@ class Worker:
         stop: set from outside to end at a block boundary.
     """
 
-    def __init__(self, task: Task, report: Callable[[Event], None], stop: threading.Event) -> None:
+    def __init__(self, task: Task, report: Callable[[Event], None], stop: StopFlag) -> None:
         self._task = task
         self._path = task.step.path
         self._report = report

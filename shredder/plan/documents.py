@@ -44,14 +44,16 @@ def read_plan(text: str | bytes, where: str) -> Plan:
 def _check_digest(plan: Plan, claimed: Any, where: str) -> None:
     try:
         actual = plan.digest
-    except UnicodeEncodeError:
-        raise UsageError(f"{where} holds half a character (a lone surrogate)") from None
+    except UsageError as error:
+        raise UsageError(f"{where}: {error.message}") from None
     if claimed != actual:
         raise RefusedError(f"{where}: the plan was changed after it was made", hint="make a new plan")
 
 
 def _check_content(plan: Plan, where: str) -> None:
     """Refuse a plan whose digest is right and whose content `plan` would never have made."""
+    if len({step.path for step in plan.steps}) != len(plan.steps):
+        raise RefusedError(f"{where}: a target stands in it twice")
     counted = find_method(plan.method).takes_count and bool(plan.steps)
     count = len(plan.steps[0].passes) if counted else None
     check_request(Request(plan.method, count, plan.verify, plan.nonce_hex, frozenset(plan.allow)))

@@ -26,6 +26,7 @@ LIFTABLE: frozenset[RefusalKind] = frozenset(
         RefusalKind.IDENTITY,
         RefusalKind.WITNESS,
         RefusalKind.BOOT,
+        RefusalKind.COPIES,
     }
 )
 """What `--allow` may lift. BOOT helps only where nothing on the device is in use: those reasons stay."""
@@ -85,6 +86,9 @@ def _own_state(device: Device) -> Iterator[Refusal]:
         yield _refusal(RefusalKind.READ_ONLY, device.path, "is read-only")
     if device.zoned:
         yield _refusal(RefusalKind.ZONED, device.path, "is zoned: it does not take writes at every place")
+    if device.writes_elsewhere:
+        detail = f"lies on {device.writes_elsewhere}, which may keep the old content where it was"
+        yield _refusal(RefusalKind.COPIES, device.path, detail)
     for text in device.disagreements:
         yield _refusal(RefusalKind.WITNESS, device.path, f"is described differently by its witnesses: {text}")
 

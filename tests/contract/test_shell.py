@@ -97,7 +97,7 @@ def test_json_everywhere(shredder: Shredder, tmp_path: Path) -> None:
     assert json.loads(shredder("devices", "--json").stdout)["version"] == 1
     assert len(json.loads(shredder("methods", "--json").stdout)["methods"]) == len(METHODS)
     digest = digest_of(shredder, image, "--image")
-    words = ["wipe", image, "--image", "--confirm", digest, "--output", tmp_path / "run", "--json"]
+    words = ("wipe", image, "--image", "--confirm", digest, "--output", tmp_path / "run", "--json")
     events = [json.loads(line) for line in shredder(*words).stdout.splitlines()]
     assert events[0]["event"] == "RunStarted"
     assert events[-1]["event"] == "Result"
@@ -118,7 +118,7 @@ def test_a_key_of_ones_own_signs(kind: str, shredder: Shredder, tmp_path: Path) 
     assert key.stat().st_mode & 0o777 == 0o600
     digest = digest_of(shredder, image, "--image", "--verify", kind)
     folder = tmp_path / "run"
-    words = ["wipe", image, "--image", "--verify", kind, "--confirm", digest, "--output", folder]
+    words = ("wipe", image, "--image", "--verify", kind, "--confirm", digest, "--output", folder)
     shredder(*words, "--key", key, "--operator", "A. Operator", "--property-number", image, "INV-7")
     certificate, trusted = folder / "certificate.json", tmp_path / "signer.pub.pem"
     shredder("certificate", "verify", certificate, "--trust", trusted)

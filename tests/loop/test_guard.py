@@ -193,3 +193,22 @@ def test_no_test_can_say_all(shredder: Shredder, words: tuple[str, ...]) -> None
         shredder(*words)
     with pytest.raises(AssertionError, match="--all"):
         shredder.start(*words)
+
+
+_SKIPPING = {
+    "test_one": "import pytest\n@pytest.mark.skip(reason='no such tool')\ndef test_it(): pass\n",
+    "test_inside": "import pytest\ndef test_it(): pytest.skip('no such tool')\n",
+    "test_module": "import pytest\npytest.skip('no such tool', allow_module_level=True)\n",
+}
+
+
+@pytest.mark.parametrize("kind", list(_SKIPPING))
+@pytest.mark.parametrize(("no_skips", "exit_code"), [("0", {0, 5}), ("1", {1, 2})])
+def test_a_skip_fails_where_none_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, no_skips: str, exit_code: set[int]
+) -> None:
+    monkeypatch.setenv("SHREDDER_NO_SKIPS", no_skips)
+    (tmp_path / f"{kind}.py").write_text(_SKIPPING[kind])
+    done = _python("-m", "pytest", "-rA", "-p", "tests.conftest", "--rootdir", str(tmp_path), str(tmp_path))
+    assert done.returncode in exit_code, done.stdout
+    assert "no such tool" in done.stdout

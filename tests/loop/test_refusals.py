@@ -276,3 +276,75 @@ def test_one_refused_target_does_not_hold_up_the_others(
     assert f"device {busy.path}: refused" in shown
     assert str(point) in shown
     assert f"device {free.path}: erased, verified in full" in shown
+
+
+def test_a_node_that_leads_to_another_device(
+    loop_factory: LoopFactory, shredder: Shredder, tmp_path: Path
+) -> None:
+    named, behind = loop_factory(MIB), loop_factory(MIB)
+    for loop in (named, behind):
+        loop.backing.write_bytes(b"x" * MIB)
+    digest = plan(shredder, tmp_path / "plan.json", named.path)
+    wipe_it = (
+        f"{sys.executable} -m shredder wipe {tmp_path}/plan.json --confirm {digest} --output {tmp_path}/run"
+    )
+    done = subprocess.run(
+        ["unshare", "--mount", "bash", "-c", f"mount --bind {behind.path} {named.path} && exec {wipe_it}"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode in (3, 4), done.stderr
+    assert named.backing.read_bytes() == b"x" * MIB
+    assert behind.backing.read_bytes() == b"x" * MIB
+
+
+def test_a_plan_is_never_written_over_something(
+    loop_factory: LoopFactory, shredder: Shredder, tmp_path: Path
+) -> None:
+    loop = loop_factory(MIB)
+    image = tmp_path / "disk.img"
+    image.write_bytes(b"x" * 8192)
+    shredder("plan", image, "--image", "-o", image, expect=2)
+    shredder("plan", image, "--image", "-o", loop.path, expect=2)
+    assert image.read_bytes() == b"x" * 8192
+    assert loop.backing.read_bytes() == bytes(MIB)
+
+
+def test_an_image_in_a_lower_layer_of_an_overlay(shredder: Shredder, tmp_path: Path, undo: ExitStack) -> None:
+    for name in ("lower", "upper", "work", "merged"):
+        (tmp_path / name).mkdir()
+    below = tmp_path / "lower" / "disk.img"
+    below.write_bytes(b"x" * 8192)
+    layers = f"lowerdir={tmp_path}/lower,upperdir={tmp_path}/upper,workdir={tmp_path}/work"
+    run_tool("mount", "-t", "overlay", "overlay", "-o", layers, tmp_path / "merged")
+    undo.callback(run_tool, "umount", tmp_path / "merged")
+    image = tmp_path / "merged" / "disk.img"
+    digest = digest_of(shredder, image, "--image")
+    words = (image, "--image", "--confirm", digest, "--output", tmp_path / "refused")
+    assert "not the device that was planned" in shredder("wipe", *words, expect=3).stdout
+    assert below.read_bytes() == b"x" * 8192
+    own = tmp_path / "merged" / "own.img"
+    own.write_bytes(b"x" * 8192)
+    wipe(shredder, tmp_path / "run", own, "--image")
+
+
+def test_an_image_on_a_copying_file_system_is_refused_unless_that_is_allowed(
+    loop_factory: LoopFactory, mounted: Callable[..., Path], shredder: Shredder, tmp_path: Path
+) -> None:
+    image = mounted(loop_factory(128 * MIB).path, "btrfs") / "disk.img"
+    image.write_bytes(b"x" * 8192)
+    assert "btrfs" in shredder("plan", image, "--image", expect=3).stderr
+    run = wipe(shredder, tmp_path / "run", image, "--image", "--allow", "copies")
+    assert "lies on btrfs" in shredder("certificate", "show", run.certificate).stdout
+
+
+def test_a_new_file_under_the_old_name_is_not_the_planned_one(shredder: Shredder, tmp_path: Path) -> None:
+    image = tmp_path / "disk.img"
+    image.write_bytes(b"old" * 4096)
+    digest = digest_of(shredder, image, "--image")
+    image.unlink()
+    image.write_bytes(b"new" * 4096)
+    words = (image, "--image", "--confirm", digest, "--output", tmp_path / "run")
+    shredder("wipe", *words, expect=3)
+    assert image.read_bytes() == b"new" * 4096

@@ -266,3 +266,43 @@ def test_an_output_folder_that_fills_up_in_mid_run_does_not_hide_the_outcome(
     assert result["devices"][0]["verdict"] == "erased, verified in full"
     assert not result["has_certificate"]
     assert not (point / "run" / "certificate.json").exists()
+
+
+def test_a_storm_of_signals_still_ends_with_a_certificate(
+    loop_factory: LoopFactory, shredder: Shredder, tmp_path: Path
+) -> None:
+    loop = loop_factory(128 * MIB)
+    words = (loop.path, "--passes", "99")
+    digest = digest_of(shredder, *words)
+    process = shredder.start(
+        "wipe", *words, *allow_words(), "--confirm", digest, "--output", tmp_path / "run"
+    )
+    run = Run(tmp_path / "run", subprocess.CompletedProcess([], 0))
+    _wait_until(lambda: "pass-started" in _evidence_text(run.folder))
+    for _ in range(200):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            process.send_signal(number)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    verify(shredder, run, expect=130)
+    audit = ("audit", loop.path, "--certificate", run.certificate)
+    keys = run.folder / "stream-keys.json"
+    assert shredder(*audit, "--stream-keys", keys, expect=None).returncode in (4, 5)
+
+
+def test_evidence_that_somebody_changes_in_mid_run_gets_no_certificate(
+    loop_factory: LoopFactory, shredder: Shredder, tmp_path: Path
+) -> None:
+    loop = loop_factory(128 * MIB)
+    words = (loop.path, "--passes", "9")
+    digest = digest_of(shredder, *words)
+    process = shredder.start(
+        "wipe", *words, *allow_words(), "--confirm", digest, "--output", tmp_path / "run"
+    )
+    _wait_until(lambda: "pass-started" in _evidence_text(tmp_path / "run"))
+    with (tmp_path / "run" / "evidence.jsonl").open("a") as file:
+        file.write("{}\n")
+    printed, said = process.communicate(timeout=60)
+    assert process.returncode == 8, said
+    assert "erased, verified in full" in printed
+    assert "NO CERTIFICATE" in printed

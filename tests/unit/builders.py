@@ -55,6 +55,7 @@ _DEVICE = Device(
     partitions=(),
     uses=(),
     disagreements=(),
+    writes_elsewhere=None,
 )
 _IN_IDENTITY = frozenset(Identity.__dataclass_fields__)
 

@@ -121,7 +121,7 @@ def test_event_names_are_pinned() -> None:
         (DATA.replace(b'{"at"', b'{ "at"', 1), "line 1: not in canonical form"),
         (DATA.replace(b"\n", b"\r\n", 1), "line 1: not in canonical form"),
         (DATA.replace(b"server-1", b"server\\u002d1"), "line 1: not in canonical form"),
-        (DATA.replace(b"server-1", b"\\ud800"), "line 1: not in canonical form"),
+        (DATA.replace(b"server-1", b"\\ud800"), "line 1: a name or text is not UTF-8"),
         (DATA.replace(b"server-1", b"\xff"), "line 1 is not valid JSON"),
         (DATA.replace(b"run-started", b"run-begun"), "line 1: unknown event"),
         (DATA.replace(b'"run-started"', b'["run-started"]'), "line 1: unknown event"),

@@ -1,7 +1,6 @@
 """Overwriting and reading back, on media in memory."""
 
 import errno
-import threading
 
 import pytest
 from hypothesis import given, settings
@@ -10,6 +9,7 @@ from hypothesis import strategies as st
 from shredder.erase.keystream import BLOCK_BYTES, PatternSource, RandomSource, Source
 from shredder.erase.medium import Medium
 from shredder.erase.overwrite import Overwritten, overwrite
+from shredder.erase.transfer import StopFlag
 from shredder.erase.verify import Compared, compare
 from shredder.ranges import Range, span, subtract, total_bytes
 from tests.support.media import FaultyMedium, MemoryMedium
@@ -18,14 +18,14 @@ _KEY = b"0123456789abcdef"
 
 
 def _overwrite(
-    medium: Medium, source: Source, stop: threading.Event | None = None, failed: list[Range] | None = None
+    medium: Medium, source: Source, stop: StopFlag | None = None, failed: list[Range] | None = None
 ) -> Overwritten:
     seen = failed if failed is not None else []
     return overwrite(
         medium,
         source,
         threads=4,
-        stop=stop or threading.Event(),
+        stop=stop or StopFlag(),
         tick=lambda done, errors: None,
         failed=lambda ranges, error: seen.extend(ranges),
     )
@@ -33,7 +33,7 @@ def _overwrite(
 
 def _compare(medium: Medium, source: Source, ranges: tuple[Range, ...] | None = None) -> Compared:
     asked = span(0, medium.size_bytes) if ranges is None else ranges
-    return compare(medium, source, asked, threads=4, stop=threading.Event(), tick=lambda done, errors: None)
+    return compare(medium, source, asked, threads=4, stop=StopFlag(), tick=lambda done, errors: None)
 
 
 def _is_as_it_should_be(medium: MemoryMedium, source: Source) -> bool:
@@ -104,7 +104,7 @@ def test_no_space_is_an_error_and_not_the_end_of_the_disk() -> None:
 
 
 def test_a_stop_ends_at_a_block_boundary_and_says_how_far() -> None:
-    stop = threading.Event()
+    stop = StopFlag()
 
     def stop_at_the_third_block(start_bytes: int) -> None:
         if start_bytes >= 2 * BLOCK_BYTES:

@@ -160,7 +160,7 @@ def test_an_edited_plan_is_refused() -> None:
         ('"method":', '"methods":', "unknown key"),
         ('"nonce_hex": "",', "", 'missing key "nonce_hex"'),
         ('"size_bytes": 8589934592', '"size_bytes": 8589934592.0', "not a whole number"),
-        ('"S-sda"', '"\\ud800"', "half a character"),
+        ('"S-sda"', '"\\ud800"', "not UTF-8"),
         ('"nonce_hex": "",', '"nonce_hex": "", "nonce_hex": "",', "a key stands twice"),
     ],
 )

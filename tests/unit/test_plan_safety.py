@@ -249,7 +249,15 @@ def test_what_overlaps() -> None:
 
 
 def test_what_may_be_lifted() -> None:
-    assert {kind.value for kind in LIFTABLE} == {"open", "unseen", "member", "identity", "witness", "boot"}
+    assert {kind.value for kind in LIFTABLE} == {
+        "open",
+        "unseen",
+        "member",
+        "identity",
+        "witness",
+        "boot",
+        "copies",
+    }
 
 
 @pytest.mark.parametrize("kind", sorted(LIFTABLE))
@@ -269,7 +277,7 @@ def test_nothing_is_lifted_unasked() -> None:
 def test_what_cannot_be_lifted(kind: RefusalKind) -> None:
     with pytest.raises(UsageError, match=f'"{kind}" cannot be lifted') as caught:
         split_refusals((), frozenset({kind, RefusalKind.OPEN}))
-    assert caught.value.hint == "can be lifted: boot, identity, member, open, unseen, witness"
+    assert caught.value.hint == "can be lifted: boot, copies, identity, member, open, unseen, witness"
 
 
 STRONG = make_identity(
