@@ -72,8 +72,13 @@ def _number(path: Path) -> int:
 
 def make_blank(device: str) -> None:
     """Take away what the kernel keeps when a loop device is detached: partition nodes, a read-only mark."""
-    if any(Path("/sys/block", Path(device).name).glob("*/partition")):
-        run("partx", "--delete", device)
+    patience_ends = time.monotonic() + _GONE_WITHIN_S
+    while any(Path("/sys/block", Path(device).name).glob("*/partition")):
+        try:
+            run("partx", "--delete", device)
+        except AssertionError:  # whoever looks at all disks of a machine opens each for a moment
+            assert time.monotonic() < patience_ends
+            time.sleep(0.05)
     run("blockdev", "--setrw", device)
 
 
