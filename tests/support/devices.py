@@ -53,9 +53,11 @@ class LoopDevice:
         if not self.is_attached:
             self._unregister()
             return
-        make_blank(self.path)
-        self._unregister()
-        run("losetup", "--detach", self.path)
+        try:
+            make_blank(self.path)
+        finally:
+            self._unregister()
+            run("losetup", "--detach", self.path)
         patience_ends = time.monotonic() + _GONE_WITHIN_S
         while self.is_attached:  # the kernel waits for the last one who has it open
             assert time.monotonic() < patience_ends, f"{self.path} is still attached to {self.backing}"
