@@ -69,7 +69,7 @@ def audit_medium(
             medium,
             make_source(last.planned, key),
             ranges,
-            threads=choose_threads(device.medium, os.cpu_count() or 1),
+            threads=choose_threads(device.medium, os.cpu_count() or 1, at_once=1),
             stop=stop,
             tick=tick,
         )

@@ -98,7 +98,8 @@ def carry_out(
         raise RefusedError(f"{log.damage}; nothing was wiped", hint="name another folder with --output")
     for refusal in ready.refused:
         record(refusal)
-    tasks = [_make_task(target, ready.plan) for target in targets if target.step in ready.steps]
+    at_once = len(ready.steps)
+    tasks = [_make_task(target, ready.plan, at_once) for target in targets if target.step in ready.steps]
     run_tasks(tasks, record, wants_stop)
     record(RunEnded(interrupted=wants_stop()))
     log.close()
@@ -158,7 +159,7 @@ def _make_recorder(log: EvidenceLog, monitor: Callable[[Event], None]) -> Callab
     return record
 
 
-def _make_task(target: _Secrets, plan: Plan) -> Task:
+def _make_task(target: _Secrets, plan: Plan, at_once: int) -> Task:
     step = target.step
 
     def recheck(descriptor: int) -> tuple[Identity, tuple[Refusal, ...]]:
@@ -171,7 +172,7 @@ def _make_task(target: _Secrets, plan: Plan) -> Task:
         places = draw_samples(step.identity.size_bytes, step.identity.logical_sector_bytes, seed)
         return Sampling(drawn.hex(), places.ranges, len(places.independent))
 
-    return Task(step, target.keys, plan.verify, sample, recheck)
+    return Task(step, target.keys, plan.verify, sample, recheck, at_once)
 
 
 def _conclude(log: EvidenceLog, folder: RunFolder, key: PrivateKey) -> Result:

@@ -32,6 +32,7 @@ from shredder.ranges import Range, span, subtract, total_bytes
 # a rotating disk wants its blocks in order
 _THREADS_PER_CORE = 3
 _THREADS_LIMIT = 16
+_THREADS_LEAST = 3
 _THREADS_ROTATING = 2
 
 Recheck: TypeAlias = Callable[[int], tuple[Identity, tuple[Refusal, ...]]]
@@ -57,6 +58,7 @@ class Task:
         verify: how much to read back.
         sample: draws the seed and the places, called after the last write.
         recheck: gathers all facts about the open descriptor again.
+        at_once: how many targets share the machine's cores.
     """
 
     step: Step
@@ -64,13 +66,14 @@ class Task:
     verify: VerifyKind
     sample: Callable[[], Sampling]
     recheck: Recheck
+    at_once: int
 
 
-def choose_threads(medium: MediumKind, cores: int) -> int:
-    """Return how many transfers to keep in flight on one device."""
+def choose_threads(medium: MediumKind, cores: int, at_once: int) -> int:
+    """Return how many transfers to keep in flight on one of `at_once` devices."""
     if medium is MediumKind.ROTATING:
         return _THREADS_ROTATING
-    return min(_THREADS_PER_CORE * cores, _THREADS_LIMIT)
+    return max(_THREADS_LEAST, min(_THREADS_PER_CORE * cores // at_once, _THREADS_LIMIT))
 
 
 def open_medium(path: str, kind: DeviceKind) -> OpenedMedium:
@@ -107,7 +110,7 @@ class Worker:
         self._path = task.step.path
         self._report = report
         self._stop = stop
-        self._threads = choose_threads(task.step.medium, os.cpu_count() or 1)
+        self._threads = choose_threads(task.step.medium, os.cpu_count() or 1, task.at_once)
 
     def run(self) -> None:
         """Open, check again, overwrite, verify, close."""
