@@ -3,7 +3,7 @@
 from shredder.certify.claims import describe_method, describe_verification
 from shredder.certify.predicate import NistFields, SignatureLine
 from shredder.certify.reports import DeviceReport, RunReport
-from shredder.model import Fact, Person
+from shredder.model import Fact, Person, VerifyKind
 
 NOT_DONE = "unavailable: not done"
 _NOT_GIVEN = "unavailable: not given"
@@ -37,7 +37,7 @@ def make_nist_fields(device: DeviceReport, report: RunReport) -> NistFields:
         sanitization_method=describe_method(device.verdict),
         technique=_technique(device, report),
         tool=f"shredder {report.start.tool_version}",
-        verification_method=describe_verification(report.plan.verify),
+        verification_method=_verification(device, report.plan.verify),
         destination=say(profile.destination),
         sanitization=_signature_line(profile.sanitized_by, say(device.ended_at)),
         verification=_signature_line(profile.verified_by, say(read_back_at)),
@@ -47,7 +47,18 @@ def make_nist_fields(device: DeviceReport, report: RunReport) -> NistFields:
 
 def _technique(device: DeviceReport, report: RunReport) -> str:
     patterns = ", ".join(str(item.planned) for item in device.passes)
-    return f"overwriting, method {report.plan.method}: {patterns}"
+    whole = device.passes and not any(item.unwritten for item in device.passes)
+    short = "" if whole else " (planned; the passes below say what was done)"
+    return f"overwriting, method {report.plan.method}: {patterns}{short}"
+
+
+def _verification(device: DeviceReport, planned: VerifyKind) -> str:
+    """What was planned and did not come to its end must not read as done."""
+    method = describe_verification(planned)
+    ended = device.verification.ended if device.verification else None
+    if planned is VerifyKind.NONE or (ended is not None and not ended.stopped and ended.gave_up is None):
+        return method
+    return f"unavailable: not carried to its end (planned: {method})"
 
 
 def _signature_line(person: Person, date: str) -> SignatureLine:

@@ -54,6 +54,10 @@ def _read_block(name: str, known: dict[str, tuple[bool, dict[str, str]]]) -> Raw
     attributes = {key: text for key in _ATTRIBUTES if (text := read_text(node / key)) is not None}
     if "size" not in attributes:
         return None
+    try:
+        sys_path = os.path.realpath(node, strict=True)
+    except OSError:  # it vanished while it was read
+        return None
     page = _read_serial_page(node / "device/vpd_pg80")
     if page:
         attributes["device/vpd_pg80"] = page
@@ -61,7 +65,7 @@ def _read_block(name: str, known: dict[str, tuple[bool, dict[str, str]]]) -> Raw
     return RawBlock(
         name=name,
         number=read_text(node / "dev") or "",
-        sys_path=os.path.realpath(node),
+        sys_path=sys_path,
         attributes=attributes,
         initialised=initialised,
         properties=properties,

@@ -157,6 +157,8 @@ def test_an_interrupted_run_says_how_far_it_came(
     assert run.events("run-ended") == [{"interrupted": True}]
     assert verify(shredder, run, expect=130).splitlines()[0] != ""
     assert "interrupted" in verify(shredder, run, expect=130)
+    shown = shredder("certificate", "show", run.certificate, expect=130).stdout
+    assert "not carried to its end" in shown
 
 
 def test_workers_stop_when_their_parent_is_killed(
