@@ -37,7 +37,9 @@ def derive_key(secret: bytes, run_id: str, nonce: bytes, number: int) -> bytes:
 
 def aligned_buffer(size_bytes: int) -> memoryview:
     """Return zeroed memory that starts at a page, as direct I/O asks for."""
-    return memoryview(mmap.mmap(-1, size_bytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
+    return memoryview(
+        mmap.mmap(-1, size_bytes, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | mmap.MAP_POPULATE)
+    )
 
 
 class Source(Protocol):

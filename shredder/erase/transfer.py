@@ -8,7 +8,7 @@ import errno
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from functools import cached_property
 
 from shredder.erase.keystream import BLOCK_BYTES, aligned_buffer
 from shredder.ranges import Range, merge, span
@@ -35,12 +35,16 @@ class StopFlag:
         return self._asked
 
 
-@dataclass(slots=True)
 class Buffers:
-    """One thread's memory: a page-aligned block for the device, and one to compare with."""
+    """One thread's memory: a page-aligned block for the device, and on demand one to compare with."""
 
-    block: memoryview = field(default_factory=lambda: aligned_buffer(BLOCK_BYTES))
-    expected: bytearray = field(default_factory=lambda: bytearray(BLOCK_BYTES))
+    def __init__(self) -> None:
+        self.block = aligned_buffer(BLOCK_BYTES)
+
+    @cached_property
+    def expected(self) -> bytearray:
+        """A block to make the expected bytes in."""
+        return bytearray(BLOCK_BYTES)
 
 
 class ErrorBudget:
