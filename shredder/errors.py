@@ -72,12 +72,6 @@ class RefusedError(ShredderError):
     exit_code = ExitCode.REFUSED
 
 
-class IncompleteError(ShredderError):
-    """Something asked for was not done."""
-
-    exit_code = ExitCode.INCOMPLETE
-
-
 class CertificateError(ShredderError):
     """A certificate is invalid, or not trusted, or nothing to trust it by was given."""
 

@@ -18,7 +18,6 @@ from typing import Any, TypeVar
 from shredder.errors import UsageError
 
 T = TypeVar("T")
-Json = dict[str, Any] | list[Any] | str | int | bool | None
 
 
 def to_json(value: object) -> Any:

@@ -182,6 +182,7 @@ def check_step(step: Step, plan: Plan, machine: Machine) -> tuple[Device | None,
     except ShredderError as error:
         return None, (Refusal(RefusalKind.CHANGED, step.path, error.message),)
     changes = identity_changes(step.identity, device.identity, same_attachment=True)
+    changes += tuple(name for name in _DESCRIBING if getattr(step, name) != getattr(device, name))
     if changes:
         detail = f"{step.path} is not the device that was planned: {'; '.join(changes)}"
         return device, (Refusal(RefusalKind.CHANGED, step.path, detail),)

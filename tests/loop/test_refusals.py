@@ -6,10 +6,12 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from shredder.plan.documents import read_plan, write_plan
 from tests.support.command import Shredder
 from tests.support.devices import LoopDevice
 from tests.support.machine import allow_words
@@ -348,3 +350,16 @@ def test_a_new_file_under_the_old_name_is_not_the_planned_one(shredder: Shredder
     words = (image, "--image", "--confirm", digest, "--output", tmp_path / "run")
     shredder("wipe", *words, expect=3)
     assert image.read_bytes() == b"new" * 4096
+
+
+def test_a_description_edited_into_a_plan_is_refused(
+    loop_factory: LoopFactory, shredder: Shredder, tmp_path: Path
+) -> None:
+    loop = loop_factory(MIB)
+    file = tmp_path / "plan.json"
+    plan(shredder, file, loop.path)
+    made = read_plan(file.read_text(), "plan.json")
+    forged = replace(made, steps=(replace(made.steps[0], model="A. N. Other"),))
+    file.write_text(write_plan(forged))
+    assert "model" in shredder("wipe", file, "--confirm", forged.digest, expect=3).stderr
+    assert loop.backing.read_bytes() == bytes(MIB)
