@@ -58,7 +58,7 @@ def _measure(options: argparse.Namespace) -> tuple[_Measured, list[str]]:
             _alternate(values, target)
         slow = _measure_once(values, target)
         notes.append(f"measured once: {', '.join(slow)}")
-    _measure_several(values, options.size_mib * MIB // 2, options.rounds)
+    _measure_several(values, options.size_mib * MIB, options.rounds)
     for _ in range(_START_UPS):
         values["start-up"].append(start_up_s())
         values["import click"].append(bare_start_up_s())

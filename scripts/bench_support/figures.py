@@ -86,8 +86,13 @@ def _median(values: Values, name: str) -> float | None:
 
 
 def _ratio(values: Values, over: str, under: str) -> float | None:
-    above, below = _median(values, over), _median(values, under)
-    return None if above is None or below is None else above / below
+    above, below = values.get(over, ()), values.get(under, ())
+    if not above or not below:
+        return None
+    if len(above) == len(below):
+        # run by run: a machine that changes its pace does so for both of a round
+        return median(one / other for one, other in zip(above, below, strict=True))
+    return median(above) / median(below)
 
 
 def markdown(lines: Sequence[Figure]) -> str:

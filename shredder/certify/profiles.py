@@ -18,17 +18,14 @@ Every key may be left out, and then stands on the certificate as not given:
     "/dev/vdb" = "INV-2042"
 """
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import fields, replace
-from typing import Any
 
-from shredder.errors import UsageError
 from shredder.model import Fact, Person, Profile, Unavailable
+from shredder.settings import Table, read_settings
 
 NOT_GIVEN = Unavailable("not given")
 
-_KEYS = tuple(item.name for item in fields(Profile))
 _PERSON_FACTS = tuple(item.name for item in fields(Person))
 
 
@@ -42,29 +39,28 @@ def read_profile(text: str, where: str) -> Profile:
     Raises:
         UsageError: it is not TOML, or a key is unknown or not text.
     """
-    try:
-        table = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise UsageError(f"{where} is not valid TOML: {error}") from None
-    _refuse_unknown(table, _KEYS, where)
-    numbers = _read_table(table, "property_numbers", where)
+    return profile_from(read_settings(text, where))
 
-    def fact(name: str) -> Fact:
-        return _read_fact(table, name, where)
 
-    def person(name: str) -> Person:
-        return _read_person(_read_table(table, name, where), f"{where}: [{name}]")
+def profile_from(table: Table) -> Profile:
+    """Return the profile that a table of a larger file holds.
 
-    return Profile(
-        organisation=fact("organisation"),
-        sanitized_by=person("sanitized_by"),
-        verified_by=person("verified_by"),
-        validated_by=person("validated_by"),
-        media_source=fact("media_source"),
-        confidentiality=fact("confidentiality"),
-        destination=fact("destination"),
-        property_numbers={key: _read_text(numbers, key, f"{where}: [property_numbers]") for key in numbers},
+    Raises:
+        UsageError: a key is unknown or not text.
+    """
+    numbers = table.table("property_numbers")
+    profile = Profile(
+        organisation=_read_fact(table, "organisation"),
+        sanitized_by=_read_person(table.table("sanitized_by")),
+        verified_by=_read_person(table.table("verified_by")),
+        validated_by=_read_person(table.table("validated_by")),
+        media_source=_read_fact(table, "media_source"),
+        confidentiality=_read_fact(table, "confidentiality"),
+        destination=_read_fact(table, "destination"),
+        property_numbers={key: numbers.text(key) or "" for key in numbers},
     )
+    table.refuse_unknown()
+    return profile
 
 
 def merge_profile(
@@ -102,30 +98,11 @@ def merge_profile(
     )
 
 
-def _refuse_unknown(table: dict[str, Any], known: tuple[str, ...], where: str) -> None:
-    for key in table:
-        if key not in known:
-            raise UsageError(f'{where}: unknown key "{key}"', hint=f"known are {', '.join(known)}")
+def _read_person(table: Table) -> Person:
+    person = Person(**{name: _read_fact(table, name) for name in _PERSON_FACTS})
+    table.refuse_unknown()
+    return person
 
 
-def _read_table(table: dict[str, Any], name: str, where: str) -> dict[str, Any]:
-    found = table.get(name, {})
-    if not isinstance(found, dict):
-        raise UsageError(f"{where}: [{name}] is not a table")
-    return found
-
-
-def _read_person(table: dict[str, Any], where: str) -> Person:
-    _refuse_unknown(table, _PERSON_FACTS, where)
-    return Person(**{name: _read_fact(table, name, where) for name in _PERSON_FACTS})
-
-
-def _read_fact(table: dict[str, Any], name: str, where: str) -> Fact:
-    return (_read_text(table, name, where) if name in table else "") or NOT_GIVEN
-
-
-def _read_text(table: dict[str, Any], name: str, where: str) -> str:
-    value = table[name]
-    if not isinstance(value, str):
-        raise UsageError(f'{where}: "{name}" is not text')
-    return value.strip()
+def _read_fact(table: Table, name: str) -> Fact:
+    return table.text(name) or NOT_GIVEN
