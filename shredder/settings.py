@@ -66,8 +66,8 @@ class Table:
 
     def table(self, key: str) -> "Table":
         """Return a table below this one; empty when it is not there."""
-        found = self._take(key, dict, "a table")
-        return Table(found or {}, f"{self.where}: [{key}]")
+        found: dict[str, Any] = self._take(key, dict, f"a table, [{key}]") or {}
+        return Table(found, f"{self.where}: [{key}]")
 
     def tables(self, key: str) -> tuple["Table", ...]:
         """Return a list of tables below this one; empty when it is not there."""

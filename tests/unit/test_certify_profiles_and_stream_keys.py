@@ -58,8 +58,8 @@ def test_what_is_not_given_says_so(text: str) -> None:
         ('[validated_by]\nName = "x"', 'profile.toml: [validated_by]: unknown key "Name"'),
         ("organisation = 7", 'profile.toml: "organisation" is not text'),
         ("[verified_by]\nname = []", 'profile.toml: [verified_by]: "name" is not text'),
-        ('verified_by = "x"', "profile.toml: [verified_by] is not a table"),
-        ("property_numbers = []", "profile.toml: [property_numbers] is not a table"),
+        ('verified_by = "x"', 'profile.toml: "verified_by" is not a table, [verified_by]'),
+        ("property_numbers = []", 'profile.toml: "property_numbers" is not a table, [property_numbers]'),
         ("[property_numbers]\nS1 = 7", 'profile.toml: [property_numbers]: "S1" is not text'),
     ],
 )
