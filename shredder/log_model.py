@@ -100,18 +100,21 @@ class RawRange:
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """Where a file lies before or after it is overwritten.
+    """Where a file lies before or after it is overwritten; `size_bytes` is its length then.
 
     `block_bytes` is the unit in which its file system gives out space. `raw` are the places on block
-    devices, or why they cannot be read. `expected` is the best grade that overwriting can
+    devices, or why they cannot be read back. `old` are the same places, and of a compressed extent, whose
+    length on the device is not told, the first block. `expected` is the best grade that overwriting can
     reach from here, `reason` why it is no better ("" for PROVEN).
     """
 
     file_system: str
+    size_bytes: int
     block_bytes: int
     extents: tuple[Extent, ...]
     journalled: bool
     raw: tuple[RawRange, ...] | Unavailable
+    old: tuple[RawRange, ...]
     expected: Grade
     reason: str
 

@@ -1,7 +1,7 @@
 """One pass over a medium: every block written, bad ones narrowed down to the sector, then flushed."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from shredder.erase.keystream import Source
@@ -95,8 +95,9 @@ def overwrite(
     stop: StopFlag,
     tick: Callable[[int, int], None],
     failed: Callable[[tuple[Range, ...], str], None],
+    ranges: Sequence[Range] | None = None,
 ) -> Overwritten:
-    """Write `source` over the whole medium and flush it.
+    """Write `source` over the whole medium, or some ranges of it, and flush it.
 
     Args:
         medium: what to write to.
@@ -105,8 +106,9 @@ def overwrite(
         stop: ends the pass at a block boundary.
         tick: progress, (bytes done, failed transfers).
         failed: ranges that took no data after retries, and the error's text.
+        ranges: sorted, sector-aligned; None for everything.
     """
-    whole = span(0, medium.size_bytes)
+    whole = span(0, medium.size_bytes) if ranges is None else merge(ranges)
     budget = ErrorBudget()
     writer = _Writer(medium, source, budget, failed)
     handed = run_ranges(

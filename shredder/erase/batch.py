@@ -1,0 +1,277 @@
+"""Many files at once: overwritten, flushed together, read back, renamed, unlinked; always in this order.
+
+A round of files is noted in the list of unfinished files before its first write and taken off it after its
+last step, so the next run finds what a killed one left, under either name.
+"""
+
+import contextlib
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+from shredder.erase.file_work import Eyes, FileJob, FileWork, Tools
+from shredder.erase.keystream import Source
+from shredder.erase.names import draw_free_name, flush_file_system, open_folder
+from shredder.erase.pace import WINDOW_BYTES, Pace
+from shredder.erase.pinned_file import FileRefusedError, PinnedFile
+from shredder.erase.raw_view import RawDevices
+from shredder.erase.transfer import Buffers, StopFlag, describe_error
+from shredder.erase.unfinished import Entry, Unfinished
+from shredder.log_model import After, FileOutcome, FileState, ReadBack
+from shredder.units import KIB
+
+# a descriptor for each file and each folder, within the usual limit of 1024
+_ROUND_FILES = 384
+_LARGEST_BLOCK_BYTES = 64 * KIB
+
+
+@dataclass(frozen=True, slots=True)
+class HowToShred:
+    """What holds for all files of a run.
+
+    Args:
+        sources: what each pass writes, in order; the files follow one another in these streams.
+        read_back: whether to read everything back after the last pass.
+        limit_bytes_s: bytes a second, read and written together; None for no limit.
+    """
+
+    sources: tuple[Source, ...]
+    read_back: bool
+    limit_bytes_s: int | None
+
+
+def shred_files(
+    jobs: Iterable[FileJob], how: HowToShred, eyes: Eyes, unfinished: Unfinished, stop: StopFlag
+) -> Iterator[FileOutcome]:
+    """Shred files, and yield what became of each.
+
+    Args:
+        jobs: taken a round at a time, so that any number of them needs little memory.
+        how: passes, reading back, rate.
+        eyes: how files lie.
+        unfinished: the list of this policy.
+        stop: set from outside; what was begun by then stays on the list.
+
+    Raises:
+        OSError: the list of unfinished files cannot be written.
+    """
+    devices = RawDevices()
+    tools = Tools(how.sources, how.read_back, Pace(how.limit_bytes_s), eyes, devices, Buffers(), stop)
+    waiting = iter(jobs)
+    next_bytes = 0
+    try:
+        while some := tuple(islice(waiting, _ROUND_FILES)):
+            with _Round(tools, unfinished, next_bytes) as current:
+                yield from current.carry_out(some)
+                next_bytes = current.next_bytes
+    finally:
+        devices.close()
+
+
+class _Round:
+    """Some files that go through every step together."""
+
+    def __init__(self, tools: Tools, unfinished: Unfinished, next_bytes: int) -> None:
+        self._tools = tools
+        self._unfinished = unfinished
+        self._open = contextlib.ExitStack()
+        self._folders: dict[tuple[str, str], int] = {}
+        self._flushed: set[int] = set()
+        self.next_bytes = next_bytes
+
+    def __enter__(self) -> "_Round":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+
+    def carry_out(self, jobs: Sequence[FileJob]) -> Iterator[FileOutcome]:
+        self._tools.eyes.refresh()
+        works: list[FileWork] = []
+        for job in jobs:
+            taken = self._take(job)
+            if isinstance(taken, FileOutcome):
+                yield taken
+            else:
+                works.append(taken)
+        self._unfinished.begin([self._note(work) for work in works])
+        self._overwrite(works)
+        self._check(works)
+        self._take_names(_good(works))
+        outcomes = [work.outcome() for work in works]
+        over = (FileState.UNLINKED, FileState.OVERWRITTEN)
+        self._finish(
+            [work for work, outcome in zip(works, outcomes, strict=True) if outcome.state in over],
+            [
+                work
+                for work, outcome in zip(works, outcomes, strict=True)
+                if outcome.state is FileState.UNTOUCHED
+            ],
+        )
+        yield from outcomes
+
+    def _finish(self, done: Sequence[FileWork], untouched: Sequence[FileWork]) -> None:
+        over = [work.entry for work in (*done, *untouched) if work.entry]
+        over += [work.job.continues for work in done if work.job.continues]
+        kept = [work.job.continues for work in untouched if work.job.continues]
+        self._unfinished.finish(entry for entry in over if entry not in kept)
+
+    def _take(self, job: FileJob) -> FileWork | FileOutcome:
+        """Pin, place, open for writing; or say why not."""
+        if self._tools.stop.is_set():
+            return _untouched(job, "stopped")
+        try:
+            folder = self._folder(job)
+            pinned = PinnedFile(folder, job.name, job.path, job.file)
+        except FileRefusedError as error:
+            return _untouched(job, error.message + self._other_names(job, error.links))
+        except OSError as error:
+            return _untouched(job, f"the folder of {job.path} cannot be opened ({describe_error(error)})")
+        return self._prepare(job, folder, pinned)
+
+    def _prepare(self, job: FileJob, folder: int, pinned: PinnedFile) -> FileWork | FileOutcome:
+        work = None
+        try:
+            work = FileWork(job, folder, pinned, self.next_bytes, self._tools)
+            if work.predicted in job.accept:
+                work.prepare()
+                self._open.callback(pinned.close)
+                window = pinned.size_bytes + _LARGEST_BLOCK_BYTES
+                self.next_bytes += window - window % WINDOW_BYTES
+                return work
+            problem = f"{job.path} would be {work.predicted}, which is not accepted"
+        except FileRefusedError as error:
+            problem = error.message
+        except OSError as error:
+            problem = f"{job.path} cannot be looked at ({describe_error(error)})"
+        pinned.close()
+        if work is None:
+            return _untouched(job, problem)
+        work.fail(problem)
+        return work.outcome()
+
+    def _folder(self, job: FileJob) -> int:
+        key = (job.base, job.folder)
+        if key not in self._folders:
+            descriptor = open_folder(job.base, job.folder)
+            self._open.callback(os.close, descriptor)
+            self._folders[key] = descriptor
+        return self._folders[key]
+
+    def _other_names(self, job: FileJob, links: int) -> str:
+        if links < 2:
+            return ""
+        folder = self._folders[job.base, job.folder]
+        found = self._tools.eyes.find_names(folder, job.file.device, job.file.inode, links)
+        missing = links - len(found)
+        more = f" and {missing} that cannot be found from here" if missing else ""
+        return f": {', '.join(found)}{more}"
+
+    def _note(self, work: FileWork) -> Entry:
+        job, facts = work.job, work.pinned.facts
+        keeps = job.after is After.KEEP_NAME
+        work.entry = Entry(
+            path=job.path,
+            base=job.base,
+            folder=job.folder,
+            name=job.name,
+            new_name="" if keeps else draw_free_name(job.name, work.folder) or "",
+            device=facts.device,
+            inode=facts.inode,
+            born_ns=facts.born_ns,
+            size_bytes=job.continues.size_bytes if job.continues else facts.size_bytes,
+            after=job.after,
+            uid=facts.uid,
+            gid=facts.gid,
+            mode=facts.mode,
+            renamed=False,
+        )
+        return work.entry
+
+    def _overwrite(self, works: Sequence[FileWork]) -> None:
+        for number in range(len(self._tools.sources)):
+            for work in _good(works):
+                if self._tools.stop.is_set():
+                    work.fail("stopped")
+                else:
+                    work.overwrite(number)
+            self._flush(_good(works))
+
+    def _check(self, works: Sequence[FileWork]) -> None:
+        """Read back in the order of the device, neighbours at one go."""
+        self._tools.eyes.refresh()
+        for work in _good(works):
+            work.look_again()
+        small = [place for work in _good(works) if not work.is_large for place in work.raw_places]
+        self._tools.devices.expect(small)
+        for work in sorted(_good(works), key=_first_place):
+            work.check()
+
+    def _flush(self, works: Sequence[FileWork]) -> None:
+        """Flush each file system once; where that fails, each file tells for itself."""
+        by_device: dict[str, list[FileWork]] = {}
+        for work in works:
+            if not work.is_large:
+                by_device.setdefault(work.pinned.facts.device, []).append(work)
+        for together in by_device.values():
+            try:
+                flush_file_system(together[0].folder)
+            except OSError:
+                for work in together:
+                    work.flush()
+
+    def _take_names(self, works: Sequence[FileWork]) -> None:
+        leaving = [work for work in works if work.job.after is not After.KEEP_NAME]
+        for work in works:
+            if work.job.after is After.KEEP_NAME:
+                work.restore()
+        for work in leaving:
+            work.release_name()
+            if work.problem is None and work.job.after is After.RECREATE:
+                work.recreate()
+        self._sync_folders(leaving)
+        self._unfinished.renamed(
+            [work.entry for work in _good(leaving) if work.entry and work.entry.new_name]
+        )
+        for work in _good(leaving):
+            work.unlink()
+        self._sync_folders(leaving)
+
+    def _sync_folders(self, works: Sequence[FileWork]) -> None:
+        for folder in dict.fromkeys(work.folder for work in works):
+            try:
+                os.fsync(folder)
+            except OSError as error:
+                for work in works:
+                    if work.folder == folder:
+                        work.fail(
+                            f"the folder of {work.job.path} cannot be flushed ({describe_error(error)})"
+                        )
+
+
+def _first_place(work: FileWork) -> tuple[str, int]:
+    first = next(iter(work.raw_places), None)
+    return (first.device, first.start_bytes) if first else ("", 0)
+
+
+def _good(works: Sequence[FileWork]) -> list[FileWork]:
+    return [work for work in works if work.problem is None]
+
+
+def _untouched(job: FileJob, problem: str) -> FileOutcome:
+    return FileOutcome(
+        path=job.path,
+        file=job.file,
+        size_bytes=0,
+        state=FileState.UNTOUCHED,
+        predicted=None,
+        grade=None,
+        reason=problem,
+        problem=problem,
+        read_back=ReadBack.NONE,
+        unwritten=(),
+        mismatches=(),
+        old=(),
+        standing=None,
+    )

@@ -1,0 +1,387 @@
+"""One file's way through a round: placed, overwritten, checked, its name taken away."""
+
+import contextlib
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from shredder.erase.grading import Graded, grade
+from shredder.erase.keystream import BLOCK_BYTES, Source
+from shredder.erase.medium import Medium, MediumRefusedError
+from shredder.erase.names import rename
+from shredder.erase.overwrite import overwrite
+from shredder.erase.pace import Pace, PacedWindow
+from shredder.erase.pinned_file import PinnedFile
+from shredder.erase.raw_view import RawDevices, RawView
+from shredder.erase.standing import OldBytes
+from shredder.erase.transfer import Buffers, StopFlag, describe_error
+from shredder.erase.unfinished import Entry
+from shredder.erase.verify import compare
+from shredder.log_model import (
+    After,
+    FileId,
+    FileOutcome,
+    FileState,
+    Grade,
+    Placement,
+    RawRange,
+    ReadBack,
+)
+from shredder.model import Unavailable
+from shredder.ranges import Range, merge, span
+
+# below this, the cost of starting threads outweighs what they bring
+LARGE_BYTES = 4 * BLOCK_BYTES
+_THREADS = 6
+
+
+class Eyes(Protocol):
+    """What the room of discovery lends: how files lie, and which names they have."""
+
+    def refresh(self) -> None:
+        """Forget what may have changed since files were placed."""
+
+    def place(self, descriptor: int) -> Placement:
+        """Return where an open file lies; raises OSError."""
+
+    def find_names(self, folder: int, device: str, inode: int, links: int) -> tuple[str, ...]:
+        """Return the names of an inode, as far as they can be found."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileJob:
+    """One file to shred.
+
+    Args:
+        path: what the report calls it.
+        base: a trusted folder; no link below it is followed.
+        folder: the absolute path of the folder that holds it, at or below `base`.
+        name: its name there.
+        file: which file it must be.
+        accept: the predicted grades at which it is touched at all.
+        after: what becomes of its name.
+        continues: what an earlier run left of it.
+    """
+
+    path: str
+    base: str
+    folder: str
+    name: str
+    file: FileId
+    accept: frozenset[Grade]
+    after: After
+    continues: Entry | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What all files of a run share. `sources` has one stream a pass."""
+
+    sources: tuple[Source, ...]
+    read_back: bool
+    pace: Pace
+    eyes: Eyes
+    devices: RawDevices
+    buffers: Buffers
+    stop: StopFlag
+
+
+class FileWork:
+    """One file, from the moment it is pinned.
+
+    Args:
+        job: what to do.
+        folder: the open folder that holds it.
+        pinned: the file.
+        start_bytes: where its part of the streams begins.
+        tools: shared with the others.
+    """
+
+    def __init__(self, job: FileJob, folder: int, pinned: PinnedFile, start_bytes: int, tools: Tools) -> None:
+        self.job = job
+        self.folder = folder
+        self.pinned = pinned
+        self.entry: Entry | None = None
+        self.problem: str | None = None
+        self._start_bytes = start_bytes
+        self._tools = tools
+        self._state = FileState.UNTOUCHED
+        self._before = self._after = self._place()
+        self._graded: Graded | None = None
+        self._read_back = ReadBack.NONE
+        self._unwritten: tuple[Range, ...] = ()
+        self._mismatches: tuple[Range, ...] = ()
+        self._old: OldBytes | None = None
+        self._standing: tuple[RawRange, ...] | None = None
+        self.ranges: tuple[Range, ...] = ()
+
+    @property
+    def predicted(self) -> Grade:
+        """The best grade that the file can reach."""
+        return self._before.expected
+
+    @property
+    def is_large(self) -> bool:
+        """Whether it is worth threads of its own, and direct I/O."""
+        return self.pinned.size_bytes >= LARGE_BYTES
+
+    def _place(self) -> Placement:
+        """Return the placement; without raw places where their device does not let itself be read."""
+        found = self._tools.eyes.place(self.pinned.fileno())
+        try:
+            for place in found.old:
+                self._tools.devices.get(place.device)
+        except MediumRefusedError as error:
+            why = f"the raw device was not read: {error.message}"
+            found = replace(found, raw=Unavailable(error.message), old=())
+            if found.expected is Grade.PROVEN:
+                found = replace(found, expected=Grade.IN_PLACE, reason=why)
+        return found
+
+    def prepare(self) -> None:
+        """Open the file for writing, and remember its old bytes where they will be left standing.
+
+        Raises:
+            FileRefusedError: it cannot be written, or somebody else has it open.
+            OSError: its bytes cannot be read.
+        """
+        self.pinned.open_for_writing(self._before.block_bytes, direct=self.is_large)
+        self.ranges = self._find_data()
+        if self._before.expected is Grade.MOVED and self._before.old:
+            tools = self._tools
+            self._old = OldBytes(
+                tools.devices, self._before.old, self._before.block_bytes, tools.buffers, tools.pace
+            )
+
+    def _find_data(self) -> tuple[Range, ...]:
+        """Return what holds data, to the end of its blocks; holes stay holes."""
+        end_bytes, block_bytes = self.pinned.size_bytes, self._before.block_bytes
+        extents = self._before.extents
+        found = [(item.file_bytes, item.file_bytes + item.length_bytes) for item in extents]
+        if not extents:
+            found = _seek_data(self.pinned.fileno(), self.pinned.facts.size_bytes)
+        aligned = (
+            span(first - first % block_bytes, min(end_bytes, -(-end // block_bytes) * block_bytes))
+            for first, end in found
+        )
+        return merge(item for pair in aligned for item in pair)
+
+    def overwrite(self, number: int) -> None:
+        """Write one pass; `number` counts from 0."""
+        self._state = FileState.DAMAGED
+        window = PacedWindow(self._tools.sources[number], self._start_bytes, self._tools.pace)
+        if self.is_large:
+            self._overwrite_large(window)
+        else:
+            self._overwrite_small(window)
+
+    def _overwrite_large(self, window: PacedWindow) -> None:
+        done = overwrite(
+            self.pinned,
+            window,
+            threads=_THREADS,
+            stop=self._tools.stop,
+            tick=_no_tick,
+            failed=lambda _, error: self.fail(f"{self.job.path} cannot be overwritten ({error})"),
+            ranges=self.ranges,
+        )
+        self._unwritten = done.unwritten
+        if done.flush_error:
+            self.fail(f"{self.job.path} cannot be flushed ({done.flush_error})")
+        elif done.unwritten:
+            self.fail(done.gave_up or "stopped")
+
+    def _overwrite_small(self, window: PacedWindow) -> None:
+        left = list(_cut(self.ranges))
+        while left:
+            block = left[0]
+            try:
+                data = window.fill(block.start_bytes, block.length_bytes, self._tools.buffers.block)
+                self.pinned.write(data, block.start_bytes)
+            except OSError as error:
+                self._unwritten = merge(left)
+                self.fail(f"{self.job.path} cannot be overwritten ({describe_error(error)})")
+                return
+            left.pop(0)
+
+    def flush(self) -> None:
+        """Flush this file alone."""
+        try:
+            self.pinned.flush()
+        except OSError as error:
+            self.fail(f"{self.job.path} cannot be flushed ({describe_error(error)})")
+
+    def look_again(self) -> None:
+        """See where the file lies now."""
+        try:
+            self._after = self._place()
+        except OSError as error:
+            self.fail(f"{self.job.path} cannot be looked at ({describe_error(error)})")
+
+    @property
+    def raw_places(self) -> tuple[RawRange, ...]:
+        """Where to read the file back from the device, as of the last look; nothing where it cannot be."""
+        return () if isinstance(self._after.raw, Unavailable) else self._after.raw
+
+    def check(self) -> None:
+        """Read back what was written, and grade it."""
+        after = self._after
+        try:
+            if after.size_bytes > self.pinned.size_bytes:
+                self.fail(f"{self.job.path} was written to by somebody else meanwhile")
+                return
+            if self._tools.read_back:
+                self._compare(after)
+            if self._old:
+                self._standing = self._old.find_standing(self._tools.buffers, self._tools.pace)
+        except OSError as error:
+            self.fail(f"{self.job.path} cannot be read back ({describe_error(error)})")
+            return
+        if self.problem is None:
+            self._graded = grade(self._before, after, self._read_back)
+
+    def _compare(self, after: Placement) -> None:
+        if isinstance(after.raw, Unavailable):
+            self.pinned.forget_cached()
+            self._read_back = ReadBack.FILE
+            media: list[Medium] = [self.pinned]
+        else:
+            self._read_back = ReadBack.RAW
+            copies = sorted({item.copy for item in after.raw})
+            size_bytes, block_bytes = self.pinned.size_bytes, after.block_bytes
+            devices = self._tools.devices
+            ahead = not self.is_large
+            media = [
+                RawView(devices, after.raw, copy, size_bytes, block_bytes, ahead=ahead) for copy in copies
+            ]
+        window = PacedWindow(self._tools.sources[-1], self._start_bytes, self._tools.pace)
+        for medium in media:
+            self._mismatches = merge((*self._mismatches, *self._find_mismatches(medium, window)))
+        if self._mismatches:
+            self.fail(f"what was read back from {self.job.path} is not what was written")
+
+    def _find_mismatches(self, medium: Medium, window: PacedWindow) -> tuple[Range, ...]:
+        if not self.is_large:
+            return tuple(self._find_small_mismatches(medium, window))
+        found = compare(medium, window, self.ranges, threads=_THREADS, stop=self._tools.stop, tick=_no_tick)
+        if found.unreadable or found.gave_up or found.stopped:
+            self.fail(f"{self.job.path} was not read back as a whole")
+        return found.mismatches
+
+    def _find_small_mismatches(self, medium: Medium, window: PacedWindow) -> Sequence[Range]:
+        buffers = self._tools.buffers
+        found = []
+        for block in _cut(self.ranges):
+            data = buffers.block[: block.length_bytes]
+            medium.read_into(data, block.start_bytes)
+            if not window.matches(block.start_bytes, data, buffers.expected):
+                found.append(block)
+        return found
+
+    def fail(self, problem: str) -> None:
+        """Keep the file, for this reason; the first one counts."""
+        self.problem = self.problem or problem
+
+    def release_name(self) -> None:
+        """Rename the file to its random name; a file that has taken the old name since is left alone."""
+        entry = self.entry
+        if entry is None or not entry.new_name:
+            return
+        replaced = f"{self.job.path} was replaced by another file in mid-run"
+        try:
+            if not self.pinned.has_name(self.folder, entry.name):
+                self.fail(replaced)
+                return
+            rename(self.folder, entry.name, entry.new_name)
+            if not self.pinned.has_name(self.folder, entry.new_name):
+                rename(self.folder, entry.new_name, entry.name)
+                self.fail(replaced)
+        except OSError as error:
+            self.fail(f"{self.job.path} cannot be renamed ({describe_error(error)})")
+
+    def recreate(self) -> None:
+        """Put a fresh empty file with the old owner and mode in place; one that is there already stays."""
+        facts = self.pinned.facts
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        with contextlib.suppress(FileExistsError):
+            fresh = os.open(os.path.basename(self.job.path), flags, 0o600, dir_fd=self.folder)  # noqa: PTH119
+            try:
+                os.fchown(fresh, facts.uid, facts.gid)
+                os.fchmod(fresh, facts.mode & 0o7777)
+            finally:
+                os.close(fresh)
+
+    def unlink(self) -> None:
+        """Take the name away."""
+        name = (self.entry and self.entry.new_name) or self.job.name
+        try:
+            if not self.pinned.has_name(self.folder, name):
+                self.fail(f"{self.job.path} was replaced by another file in mid-run")
+                return
+            os.unlink(name, dir_fd=self.folder)
+        except OSError as error:
+            self.fail(f"{self.job.path} cannot be unlinked ({describe_error(error)})")
+        else:
+            self._state = FileState.UNLINKED
+
+    def restore(self) -> None:
+        """Give a file that keeps its name its old length again."""
+        try:
+            self.pinned.restore_size(self._length_before())
+        except OSError as error:
+            self.fail(f"{self.job.path} cannot be given its length again ({describe_error(error)})")
+        else:
+            self._state = FileState.OVERWRITTEN
+
+    def _length_before(self) -> int:
+        """A run that was killed may have left the file longer than it was."""
+        earlier = self.job.continues
+        return earlier.size_bytes if earlier else self.pinned.facts.size_bytes
+
+    def outcome(self) -> FileOutcome:
+        """Return what became of the file."""
+        graded = self._graded
+        touched = self._state is not FileState.UNTOUCHED
+        is_moved = graded is not None and graded.grade is Grade.MOVED
+        return FileOutcome(
+            path=self.job.path,
+            file=self.pinned.id,
+            size_bytes=self._length_before(),
+            state=self._state,
+            predicted=self._before.expected,
+            grade=graded.grade if graded else Grade.UNPROVABLE if touched else None,
+            reason=graded.reason if graded else self.problem or self._before.reason,
+            problem=self.problem,
+            read_back=self._read_back,
+            unwritten=self._unwritten,
+            mismatches=self._mismatches,
+            old=self._before.old if is_moved else (),
+            standing=self._standing,
+        )
+
+
+def _no_tick(done_bytes: int, failures: int) -> None:
+    """Files report no progress of their own."""
+
+
+def _cut(ranges: Sequence[Range]) -> list[Range]:
+    return [
+        Range(start, min(BLOCK_BYTES, item.end_bytes - start))
+        for item in ranges
+        for start in range(item.start_bytes, item.end_bytes, BLOCK_BYTES)
+    ]
+
+
+def _seek_data(descriptor: int, size_bytes: int) -> list[tuple[int, int]]:
+    """Return what holds data where there is no map of extents (lseek(2), SEEK_DATA)."""
+    found = []
+    end = 0
+    while end < size_bytes:
+        try:
+            start = os.lseek(descriptor, end, os.SEEK_DATA)
+        except OSError:  # ENXIO: only a hole is left
+            break
+        end = os.lseek(descriptor, start, os.SEEK_HOLE)
+        found.append((start, end))
+    return found

@@ -1,0 +1,82 @@
+"""What happens to a file's name, and flushing a whole file system: calls that `os` does not have."""
+
+import ctypes
+import errno
+import os
+import string
+from pathlib import Path
+
+_RENAME_NOREPLACE = 1  # <linux/fs.h>
+_LETTERS = string.ascii_letters + string.digits
+_TRIES = 100
+_LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+def draw_name(name: str) -> str:
+    """Return a random name with as many bytes as `name`."""
+    return "".join(_LETTERS[byte % len(_LETTERS)] for byte in os.urandom(len(os.fsencode(name))))
+
+
+def draw_free_name(name: str, folder: int) -> str | None:
+    """Return a random name of the same length that is free in a folder; None where short ones are used up."""
+    for _ in range(_TRIES):
+        drawn = draw_name(name)
+        try:
+            os.stat(drawn, dir_fd=folder, follow_symlinks=False)
+        except FileNotFoundError:
+            return drawn
+    return None
+
+
+def rename(folder: int, old: str, new: str) -> None:
+    """Rename inside an open folder; never over another file.
+
+    Raises:
+        OSError: EEXIST when the new name is taken, or what the file system says.
+    """
+    if _LIBC.renameat2(folder, os.fsencode(old), folder, os.fsencode(new), _RENAME_NOREPLACE) == 0:
+        return
+    number = ctypes.get_errno()
+    if number not in (errno.EINVAL, errno.ENOSYS):
+        raise OSError(number, os.strerror(number), new)
+    # a file system without that flag: a link refuses to replace, too
+    os.link(old, new, src_dir_fd=folder, dst_dir_fd=folder, follow_symlinks=False)
+    os.unlink(old, dir_fd=folder)
+
+
+def flush_file_system(descriptor: int) -> None:
+    """Write everything of a file system to its device, through the device's own cache (syncfs(2)).
+
+    Raises:
+        OSError: something could not be written since the descriptor was opened.
+    """
+    if _LIBC.syncfs(descriptor) != 0:
+        number = ctypes.get_errno()
+        raise OSError(number, os.strerror(number))
+
+
+def open_folder(base: str, folder: str) -> int:
+    """Open a folder at or below `base`, following no symbolic link below it.
+
+    Args:
+        base: a folder that is trusted, links in its own path included.
+        folder: an absolute path.
+
+    Raises:
+        OSError: it is not there, a link leads to it, or it lies elsewhere (EXDEV).
+    """
+    try:
+        parts = Path(folder).relative_to(base).parts
+    except ValueError:
+        raise OSError(errno.EXDEV, f"lies outside {base}", folder) from None
+    if ".." in parts:
+        raise OSError(errno.EXDEV, f"lies outside {base}", folder)
+    descriptor = os.open(base, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    for part in parts:
+        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+        try:
+            inner = os.open(part, flags, dir_fd=descriptor)
+        finally:
+            os.close(descriptor)
+        descriptor = inner
+    return descriptor

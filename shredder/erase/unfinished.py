@@ -1,0 +1,176 @@
+"""What a run has begun and not finished, on disk before the first write, so that the next run can finish it.
+
+Each line is one step, flushed before what it announces is done; a last line that was cut off belongs to a
+step that had not begun.
+"""
+
+import fcntl
+import json
+import os
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from shredder.errors import RefusedError, UsageError
+from shredder.log_model import After, FileId
+from shredder.records import from_json
+
+_BEGIN, _RENAMED, _ONLY = "begin", "renamed", "only"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One file that was begun.
+
+    `path` is what the report calls it, `folder` and `name` where it was found, `base` the trusted folder
+    above. `new_name` is what it is renamed to, "" when its name is kept or cannot change. `renamed` says
+    that it was: what has the old name now is another file.
+    """
+
+    path: str
+    base: str
+    folder: str
+    name: str
+    new_name: str
+    device: str
+    inode: int
+    born_ns: int
+    size_bytes: int
+    after: After
+    uid: int
+    gid: int
+    mode: int
+    renamed: bool
+
+    @property
+    def file(self) -> FileId:
+        """What tells the file from others."""
+        return FileId(self.device, self.inode, self.born_ns)
+
+
+_KEYS = tuple(item.name for item in fields(Entry))
+
+
+class Unfinished:
+    """The list of a policy; whoever holds it open is the one run.
+
+    Args:
+        path: the file; made when it is not there.
+
+    Raises:
+        RefusedError: another run has it, or it cannot be used.
+        UsageError: it is not such a list.
+    """
+
+    def __init__(self, path: Path) -> None:
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+        try:
+            self._descriptor = os.open(path, flags, 0o600)
+        except OSError as error:
+            raise RefusedError(f"{path} cannot be used ({error.strerror})") from None
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _sync_folder(path.parent)
+            self._entries = {_key(entry): entry for entry in _read(self._descriptor, str(path))}
+            self._write_anew()
+        except BlockingIOError:
+            os.close(self._descriptor)
+            raise RefusedError(f"another run holds {path}") from None
+        except BaseException:
+            os.close(self._descriptor)
+            raise
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """Everything that was begun and is not finished."""
+        return tuple(self._entries.values())
+
+    def begin(self, entries: Collection[Entry]) -> None:
+        """Note files before anything is written to them.
+
+        Raises:
+            OSError: the list cannot be written; then nothing may be begun.
+        """
+        self._append([_BEGIN, [_plain(entry) for entry in entries]])
+        self._entries.update((_key(entry), entry) for entry in entries)
+
+    def renamed(self, entries: Collection[Entry]) -> None:
+        """Note that these files have their new names, for good.
+
+        Raises:
+            OSError: the list cannot be written.
+        """
+        self._append([_RENAMED, [list(_key(entry)) for entry in entries]])
+        for entry in entries:
+            self._entries[_key(entry)] = replace(entry, renamed=True)
+
+    def finish(self, entries: Iterable[Entry]) -> None:
+        """Take files off the list: finished, not touched after all, or gone.
+
+        Raises:
+            OSError: the list cannot be written.
+        """
+        for entry in entries:
+            self._entries.pop(_key(entry), None)
+        self._write_anew()
+
+    def close(self) -> None:
+        """Let go of the list; the file stays, as others may be waiting for its lock."""
+        os.close(self._descriptor)
+
+    def _write_anew(self) -> None:
+        if self._entries:
+            self._append([_ONLY, [_plain(entry) for entry in self._entries.values()]])
+        else:
+            os.ftruncate(self._descriptor, 0)
+            os.fdatasync(self._descriptor)
+
+    def _append(self, step: list[Any]) -> None:
+        left = memoryview(json.dumps(step, separators=(",", ":")).encode() + b"\n")
+        while left:
+            left = left[os.write(self._descriptor, left) :]
+        os.fdatasync(self._descriptor)
+
+
+def _key(entry: Entry) -> tuple[str, str, int]:
+    return entry.folder, entry.name, entry.inode
+
+
+def _plain(entry: Entry) -> dict[str, Any]:
+    return {key: getattr(entry, key) for key in _KEYS}
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _read(descriptor: int, where: str) -> tuple[Entry, ...]:
+    data = b""
+    while chunk := os.pread(descriptor, 1 << 20, len(data)):
+        data += chunk
+    found: dict[tuple[str, str, int], Entry] = {}
+    *lines, cut_off = data.split(b"\n")
+    # what was cut off must not join the next line
+    os.ftruncate(descriptor, len(data) - len(cut_off))
+    for number, line in enumerate(lines, start=1):
+        _take(found, line, f"{where}: line {number}")
+    return tuple(found.values())
+
+
+def _take(found: dict[tuple[str, str, int], Entry], line: bytes, where: str) -> None:
+    try:
+        step, content = json.loads(line)
+    except ValueError:
+        raise UsageError(f"{where}: not a list of unfinished files") from None
+    if step == _RENAMED:
+        for folder, name, inode in content:
+            found[folder, name, inode] = replace(found[folder, name, inode], renamed=True)
+        return
+    if step == _ONLY:
+        found.clear()
+    found.update((_key(entry), entry) for entry in from_json(tuple[Entry, ...], content, where))
