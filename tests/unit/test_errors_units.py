@@ -8,7 +8,21 @@ from hypothesis import strategies as st
 
 from shredder import errors
 from shredder.errors import ExitCode, ShredderError, gravest
-from shredder.units import GIB, KIB, MIB, TIB, binary_size, decimal_size, duration
+from shredder.units import (
+    DAY_S,
+    GIB,
+    HOUR_S,
+    KIB,
+    MIB,
+    TIB,
+    binary_size,
+    decimal_size,
+    duration,
+    long_duration,
+    parse_duration,
+    parse_rate,
+    parse_size,
+)
 
 # The order that the outward contract gives for several at once.
 _ORDER = (1, 5, 130, 4, 9, 8, 7)
@@ -78,3 +92,55 @@ def test_sizes(size_bytes: int, binary: str, decimal: str) -> None:
 )
 def test_durations(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (-3, "0 s"),
+        (30, "30 s"),
+        (23 * HOUR_S, "23 h 00 min"),
+        (DAY_S, "1 day"),
+        (9 * DAY_S + 59, "9 days"),
+        (DAY_S + 900, "1 day 15 min"),
+        (2 * DAY_S + 6 * HOUR_S + 60, "2 days 6 h 1 min"),
+    ],
+)
+def test_long_durations(seconds: int, text: str) -> None:
+    assert long_duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("0 s", 0),
+        ("30 s", 30),
+        ("30s", 30),
+        ("90 seconds", 90),
+        ("5 min", 300),
+        ("6 h", 6 * HOUR_S),
+        ("1 day", DAY_S),
+        ("7 days", 7 * DAY_S),
+        ("3 weeks", 21 * DAY_S),
+    ],
+)
+def test_durations_are_read(text: str, seconds: int) -> None:
+    assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize(
+    "text", ["", "7", "days", "7 d ays", "1.5 days", "-1 day", "1 month", "1 m", "7  days", "\u0667 days", "1 KiB"]
+)
+def test_what_is_no_duration(text: str) -> None:
+    with pytest.raises(ValueError, match="unit"):
+        parse_duration(text)
+
+
+def test_sizes_and_rates_are_read() -> None:
+    assert (parse_size("512 B"), parse_size("2 GiB"), parse_size("5 MB")) == (512, 2 * GIB, 5_000_000)
+    assert (parse_rate("50 MiB/s"), parse_rate("50 MiB / s")) == (50 * MIB, 50 * MIB)
+    for text in ("50 MiB", "50 MiB/h", "50/s", "MiB/s"):
+        with pytest.raises(ValueError, match="is not"):
+            parse_rate(text)
+    with pytest.raises(ValueError, match="unit"):
+        parse_size("5 mb")

@@ -1,0 +1,1 @@
+"""The whole flow for logs: read the policy, find what falls due, shred it, certify it."""
