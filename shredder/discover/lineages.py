@@ -1,0 +1,188 @@
+"""Glob patterns to lineages: a live log and all that was rotated out of it, packed or not.
+
+No symbolic link is followed, neither a file nor a folder below the part of a pattern that is written out.
+"""
+
+import fnmatch
+import os
+import re
+import stat
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import cache
+
+from shredder.discover.permissions import distrust_log_folder
+from shredder.log_model import LogFile
+from shredder.log_policy import Lineage, RuleKind
+
+_WILD = re.compile(r"[*?[]")
+_PACKED = re.compile(r"\.(?:gz|xz|zst|bz2|lz4|lzma|Z|zip)$")
+_DAY = r"(?:19|20)\d\d(?P<dash>-?)(?:0[1-9]|1[0-2])(?P=dash)(?:0[1-9]|[12]\d|3[01])"
+_DATE = rf"[-._]?{_DAY}(?:[-T_]?\d{{2}}(?:[:-]?\d\d){{0,2}}Z?)?|[-.]1\d{{9}}"
+_AT_END = re.compile(rf"(?P<stem>.+?)(?:\.\d{{1,5}}|{_DATE}|\.old)")
+_DATED_INSIDE = re.compile(rf"(?P<stem>.+?)(?:{_DATE})(?P<ending>\.[A-Za-z]\w*)")
+_COUNTED_INSIDE = re.compile(r"(?P<stem>.+?)[-.]\d{1,5}(?P<ending>\.[A-Za-z]\w*)")
+_ARCHIVED_JOURNAL = re.compile(r"(?P<stem>.+)@[0-9a-f]+-[0-9a-f]+(?:-[0-9a-f]+)?(?P<ending>\.journal)~?")
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A path that a pattern matches and that is left alone, and why."""
+
+    path: str
+    reason: str
+
+
+def find_files(patterns: Iterable[str]) -> tuple[tuple[LogFile, ...], tuple[Skipped, ...]]:
+    """Return the regular files that the patterns match, each once, and what was left alone.
+
+    Args:
+        patterns: absolute; *, ? and [] match within one name, and not a dot at its start.
+    """
+    found: dict[str, LogFile | Skipped] = {}
+    for pattern in patterns:
+        for item in _match(pattern):
+            found.setdefault(item.path, item)
+    files = tuple(item for item in found.values() if isinstance(item, LogFile))
+    return files, tuple(item for item in found.values() if isinstance(item, Skipped))
+
+
+def group_lineages(files: Iterable[LogFile], kind: RuleKind) -> tuple[Lineage, ...]:
+    """Return the files as lineages, sorted by the live file's name.
+
+    The files of a spool are done with: each folder is one lineage without a live file.
+    """
+    every = sorted(files, key=lambda file: file.path)
+    names = frozenset(file.path for file in every)
+    live: dict[str, LogFile] = {}
+    rotated: dict[str, list[LogFile]] = {}
+    for file in every:
+        path = f"{os.path.dirname(file.path)}/" if kind is RuleKind.SPOOL else live_path(file.path, names)  # noqa: PTH120
+        if path == file.path:
+            live[path] = file
+        else:
+            rotated.setdefault(path, []).append(file)
+    return tuple(
+        Lineage(path, live.get(path), tuple(rotated.get(path, ()))) for path in sorted({*live, *rotated})
+    )
+
+
+def find_strays(lineages: Iterable[Lineage]) -> tuple[str, ...]:
+    """Return files that were rotated out of the same logs, and that no pattern matches."""
+    by_folder: dict[str, list[Lineage]] = {}
+    for lineage in lineages:
+        by_folder.setdefault(lineage.path.rpartition("/")[0], []).append(lineage)
+    strays: list[str] = []
+    for folder, inside in by_folder.items():
+        live = {lineage.path for lineage in inside}
+        known = {file.path for lineage in inside for file in lineage.files}
+        paths = [f"{folder}/{entry.name}" for entry in _entries(folder)]
+        names = frozenset((*paths, *live))
+        strays += [path for path in paths if path not in known and live_path(path, names) in live - {path}]
+    return tuple(sorted(strays))
+
+
+def live_path(path: str, known: frozenset[str]) -> str:
+    """Return the path of the log that a file was rotated out of: its own when it is a live one.
+
+    Args:
+        path: the file.
+        known: all paths there are. A number inside a name (app-1.log) says so only beside app.log.
+    """
+    folder, _, name = path.rpartition("/")
+    archived = _ARCHIVED_JOURNAL.fullmatch(name)
+    if archived:
+        return f"{folder}/{archived['stem']}{archived['ending']}"
+    bare = _PACKED.sub("", name)
+    at_end = _AT_END.fullmatch(bare)
+    if at_end:
+        return f"{folder}/{at_end['stem']}"
+    dated = _DATED_INSIDE.fullmatch(bare)
+    if dated:
+        return f"{folder}/{dated['stem']}{dated['ending']}"
+    counted = _COUNTED_INSIDE.fullmatch(bare)
+    if counted and f"{folder}/{counted['stem']}{counted['ending']}" in known:
+        return f"{folder}/{counted['stem']}{counted['ending']}"
+    return f"{folder}/{bare}"
+
+
+def _match(pattern: str) -> Iterator[LogFile | Skipped]:
+    parts = pattern.split("/")[1:]
+    written_out = next((at for at, part in enumerate(parts[:-1]) if _WILD.search(part)), len(parts) - 1)
+    base = "/" + "/".join(parts[:written_out])
+    if os.path.realpath(base) != base.rstrip("/") and base != "/":
+        yield Skipped(base, f"leads over a symbolic link to {os.path.realpath(base)}: name that")
+    elif os.path.isdir(base):  # noqa: PTH112
+        yield from _match_below(base.rstrip("/"), parts[written_out:])
+
+
+def _match_below(folder: str, parts: list[str]) -> Iterator[LogFile | Skipped]:
+    part, rest = parts[0], parts[1:]
+    matched = [entry for entry in _entries(folder) if _matches(entry.name, part)]
+    if not rest:
+        yield from _take_files(folder, matched)
+        return
+    for entry in matched:
+        if entry.is_symlink():
+            yield Skipped(entry.path, "is a symbolic link")
+        elif entry.is_dir(follow_symlinks=False):
+            yield from _match_below(entry.path, rest)
+
+
+def _take_files(folder: str, entries: list["os.DirEntry[str]"]) -> Iterator[LogFile | Skipped]:
+    why = distrust_log_folder(folder or "/") if entries else ""
+    if why:
+        yield Skipped(folder, why)
+        return
+    for entry in entries:
+        try:
+            facts = entry.stat(follow_symlinks=False)
+        except OSError:  # it has gone
+            continue
+        if stat.S_ISREG(facts.st_mode):
+            yield _make_file(entry.path, facts)
+        elif not stat.S_ISDIR(facts.st_mode):
+            is_link = stat.S_ISLNK(facts.st_mode)
+            yield Skipped(entry.path, "is a symbolic link" if is_link else "is not a regular file")
+
+
+def _make_file(path: str, facts: os.stat_result) -> LogFile:
+    return LogFile(
+        path=path,
+        device=_device(facts.st_dev),
+        inode=facts.st_ino,
+        links=facts.st_nlink,
+        size_bytes=facts.st_size,
+        mtime_s=int(facts.st_mtime),
+        uid=facts.st_uid,
+        gid=facts.st_gid,
+        mode=stat.S_IMODE(facts.st_mode),
+        oldest_s=None,
+        newest_s=None,
+    )
+
+
+def _entries(folder: str) -> list["os.DirEntry[str]"]:
+    try:
+        with os.scandir(folder or "/") as entries:
+            return sorted(entries, key=lambda entry: entry.name)
+    except OSError:
+        return []
+
+
+def _matches(name: str, part: str) -> bool:
+    if not _WILD.search(part):
+        return name == part
+    if name.startswith(".") and not part.startswith("."):
+        return False
+    return _compiled(part).match(name) is not None
+
+
+@cache
+def _compiled(part: str) -> re.Pattern[str]:
+    return re.compile(fnmatch.translate(part))
+
+
+@cache
+def _device(number: int) -> str:
+    return f"{os.major(number)}:{os.minor(number)}"

@@ -1,0 +1,115 @@
+"""First and last record time of a log, plain or compressed (gzip, bzip2, xz)."""
+
+import bz2
+import gzip
+import lzma
+import os
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import closing
+from dataclasses import replace
+from typing import IO
+
+from shredder.discover.record_times import parse_record_time
+from shredder.log_model import LogFile
+from shredder.units import KIB, MIB
+
+_FIRST_LOOK_BYTES = 4 * KIB
+_SECOND_LOOK_BYTES = 64 * KIB
+_CHUNK_BYTES = 64 * KIB
+_UNPACKED_LIMIT_BYTES = 256 * MIB
+_XZ_MEMORY_BYTES = 40 * MIB
+# a FIFO put in the file's place must not make us wait
+_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_PACKED = (".gz", ".bz2", ".xz")
+_UNREADABLE = (".zst", ".lz4", ".lzma", ".Z", ".zip", ".journal", ".journal~")
+
+
+def read_newest(file: LogFile) -> LogFile:
+    """Return the file with the time of its last record; `newest_s` stays None where it cannot be told."""
+    return _read(file, wants_oldest=False)
+
+
+def read_span(file: LogFile) -> LogFile:
+    """Return the file with the times of its first and its last record, None where they cannot be told."""
+    return _read(file, wants_oldest=True)
+
+
+def _read(file: LogFile, *, wants_oldest: bool) -> LogFile:
+    if not file.size_bytes or file.path.endswith(_UNREADABLE):
+        return file
+    try:
+        descriptor = os.open(file.path, _FLAGS)
+    except OSError:
+        return file
+    with closing(os.fdopen(descriptor, "rb", buffering=0)) as raw:
+        facts = os.fstat(descriptor)
+        if facts.st_ino != file.inode or facts.st_size < file.size_bytes:
+            return file  # another file has its name now
+        if file.path.endswith(_PACKED):
+            return _read_packed(file, raw)
+        oldest_s = _first_time(_head_lines(descriptor), file) if wants_oldest else file.oldest_s
+        return replace(file, oldest_s=oldest_s, newest_s=_last_time(descriptor, file))
+
+
+def _head_lines(descriptor: int) -> list[bytes]:
+    return os.pread(descriptor, _SECOND_LOOK_BYTES, 0).split(b"\n")
+
+
+def _last_time(descriptor: int, file: LogFile) -> int | None:
+    for look_bytes in (_FIRST_LOOK_BYTES, _SECOND_LOOK_BYTES):
+        start_bytes = max(0, file.size_bytes - look_bytes)
+        lines = os.pread(descriptor, look_bytes, start_bytes).split(b"\n")
+        # what stands before the first line break began further up
+        found = _first_time(reversed(lines[1:] if start_bytes else lines), file)
+        if found is not None or not start_bytes:
+            return found
+    return None
+
+
+def _first_time(lines: Iterable[bytes], file: LogFile) -> int | None:
+    for line in lines:
+        at_s = parse_record_time(line.decode("latin-1"), file.mtime_s) if line else None
+        if at_s is not None:
+            return at_s
+    return None
+
+
+def _read_packed(file: LogFile, raw: IO[bytes]) -> LogFile:
+    """Unpack all of it, as the last record stands at the end; a bomb, or damage, tells nothing."""
+    head = tail = b""
+    done_bytes = 0
+    try:
+        for chunk in _unpack(file.path, raw):
+            head = head or chunk
+            tail = tail[-_SECOND_LOOK_BYTES:] + chunk
+            done_bytes += len(chunk)
+            if done_bytes > _UNPACKED_LIMIT_BYTES:
+                return file
+    except (OSError, EOFError, zlib.error, lzma.LZMAError, MemoryError):
+        return file
+    return replace(
+        file,
+        oldest_s=_first_time(head.split(b"\n"), file),
+        newest_s=_first_time(reversed(tail.split(b"\n")[done_bytes > len(tail) :]), file),
+    )
+
+
+def _unpack(path: str, raw: IO[bytes]) -> Iterator[bytes]:
+    if path.endswith(".xz"):
+        yield from _unpack_xz(raw)
+        return
+    opened: IO[bytes] = gzip.GzipFile(fileobj=raw) if path.endswith(".gz") else bz2.BZ2File(raw)  # type: ignore[assignment]
+    with opened:
+        while chunk := opened.read(_CHUNK_BYTES):
+            yield chunk
+
+
+def _unpack_xz(raw: IO[bytes]) -> Iterator[bytes]:
+    """Unpack with a bound on memory, which the file's header would otherwise choose."""
+    unpacker = lzma.LZMADecompressor(memlimit=_XZ_MEMORY_BYTES)
+    while not unpacker.eof:
+        packed = raw.read(_CHUNK_BYTES) if unpacker.needs_input else b""
+        if unpacker.needs_input and not packed:
+            raise EOFError
+        yield unpacker.decompress(packed, max_length=_CHUNK_BYTES)
