@@ -19,6 +19,7 @@ _COMMANDS = {
     "audit": "shredder.cli.audit",
     "certificate": "shredder.cli.certificate",
     "key": "shredder.cli.key",
+    "logs": "shredder.cli.logs",
 }
 
 

@@ -1,0 +1,182 @@
+"""`shredder logs check|list|shred|hold|release`."""
+
+import json
+import os
+import pwd
+import time
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import click
+
+from shredder.cli import say
+from shredder.cli.logs_show import (
+    describe_check,
+    describe_decisions,
+    describe_files,
+    describe_residue,
+    list_warnings,
+)
+from shredder.cli.options import json_option
+from shredder.discover.logrotate import CONFIGURATION, read_rotations
+from shredder.discover.residue import find_residue
+from shredder.errors import UsageError
+from shredder.log_policy import HeldBy, Hold, Policy
+from shredder.logs.check import check_policy
+from shredder.logs.holds import add_hold, read_holds, release_hold
+from shredder.logs.load import load_policy
+from shredder.logs.policy import find_rule
+from shredder.logs.survey import look, look_and_decide, with_spans
+from shredder.plan.retention import explain
+from shredder.records import to_json
+from shredder.units import printable
+
+_POLICY = click.argument("policy", type=click.Path(path_type=Path))
+_NAME = click.argument("name")
+
+
+@click.group("logs")
+def command() -> None:
+    """Keep what a log policy promises, where the logs lie."""
+
+
+@command.command("check")
+@_POLICY
+@click.option(
+    "--logrotate",
+    type=click.Path(path_type=Path),
+    default=CONFIGURATION,
+    show_default=True,
+    help="The configuration that logrotate is started with; it is read, not run.",
+)
+@json_option
+def check(policy: Path, logrotate: Path, as_json: bool) -> None:
+    """Check a policy, and say how long a record can live and what undoes the promise."""
+    checked = check_policy(load_policy(policy), read_rotations(logrotate))
+    if as_json:
+        _print_json(to_json(checked))
+        return
+    click.echo(describe_check(checked))
+    for warning in list_warnings(checked):
+        say(f"warning: {warning}")
+
+
+@command.command("list")
+@_POLICY
+@json_option
+def list_files(policy: Path, as_json: bool) -> None:
+    """List the files of a policy, and point out what else may hold what they held."""
+    found = tuple(map(with_spans, look(load_policy(policy))))
+    folders = {lineage.path.rpartition("/")[0] or "/" for item in found for lineage in item.lineages}
+    residue = find_residue(sorted(folders))
+    if as_json:
+        rules = [
+            {"name": item.rule.name, "lineages": to_json(item.lineages), "skipped": to_json(item.skipped)}
+            for item in found
+        ]
+        _print_json({"rules": rules, "residue": to_json(residue)})
+        return
+    click.echo(describe_files(found))
+    if residue:
+        click.echo("\n" + describe_residue(residue))
+    for item in found:
+        for skipped in item.skipped:
+            say(f"{skipped.path} is left alone: {skipped.reason}")
+
+
+@command.command("shred")
+@_POLICY
+@click.option("--dry-run", is_flag=True, help="Say what would happen and why; nothing is written or run.")
+@json_option
+def shred(policy: Path, dry_run: bool, as_json: bool) -> None:
+    """Shred what falls due."""
+    if not dry_run:
+        raise UsageError("only --dry-run can be done", hint="add --dry-run")
+    now_s = int(time.time())
+    loaded = load_policy(policy)
+    found = look_and_decide(loaded, now_s, read_holds(Path(loaded.state)))
+    if as_json:
+        rules = [
+            {
+                "name": item.rule.name,
+                "decisions": [
+                    {**to_json(decision), "why": explain(decision, item.rule, now_s)}
+                    for decision in item.decisions
+                ],
+                "skipped": to_json(item.skipped),
+            }
+            for item in found
+        ]
+        _print_json({"now_s": now_s, "rules": rules})
+        return
+    click.echo("\n\n".join(describe_decisions(item, now_s) for item in found))
+    for item in found:
+        for skipped in item.skipped:
+            say(f"{skipped.path} is left alone: {skipped.reason}")
+
+
+@command.command("hold")
+@_POLICY
+@_NAME
+@click.option("--until", required=True, metavar="DATE", help="2026-12-24 (to its end), or a date and time.")
+@click.option(
+    "--reason", required=True, metavar="TEXT", help="Why; it stands in the evidence of the next run."
+)
+def hold(policy: Path, name: str, until: str, reason: str) -> None:
+    """Keep the files of the rule NAME from being shredded until a date."""
+    now_s = int(time.time())
+    loaded = _load_with(policy, name)
+    until_s = _read_until(until, now_s)
+    if not reason.strip():
+        raise UsageError("--reason is empty")
+    add_hold(Path(loaded.state), Hold(name, HeldBy.HAND, now_s, until_s, reason.strip(), _user(), None))
+    click.echo(f"{name} is held until {_show(until_s)}")
+
+
+@command.command("release")
+@_POLICY
+@_NAME
+def release(policy: Path, name: str) -> None:
+    """End a hold that was set by hand."""
+    loaded = _load_with(policy, name)
+    ended = release_hold(Path(loaded.state), name, HeldBy.HAND, int(time.time()))
+    click.echo(f"{name} is no longer held: {printable(ended.reason)}")
+
+
+def _load_with(path: Path, name: str) -> Policy:
+    loaded = load_policy(path)
+    find_rule(loaded, name)
+    return loaded
+
+
+def _read_until(text: str, now_s: int) -> int:
+    """Return the end of that day, or that moment; local time where no zone is given."""
+    try:
+        at = datetime.fromisoformat(text)
+        until = at + timedelta(days=1) if len(text) == len("2026-12-24") else at
+        until_s = int(until.timestamp())
+    except (ValueError, OverflowError):
+        raise UsageError(f"--until takes a date such as 2026-12-24, not {text}") from None
+    if until_s <= now_s:
+        raise UsageError(f"--until {text} has passed")
+    return until_s
+
+
+def _show(at_s: int) -> str:
+    return datetime.fromtimestamp(at_s).astimezone().isoformat(" ", timespec="minutes")
+
+
+def _user() -> str:
+    """Who sits at the keyboard: also behind sudo, as far as sudo says so."""
+    name = os.environ.get("SUDO_USER")
+    if name:
+        return name
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return str(os.getuid())
+
+
+def _print_json(document: dict[str, Any]) -> None:
+    click.echo(json.dumps({"version": 1, **document}, indent=2))

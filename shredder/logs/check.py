@@ -1,0 +1,67 @@
+"""What a policy really promises on this machine: how long a record can live, and what undoes it."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from shredder.discover.lineages import Skipped, find_strays
+from shredder.discover.logrotate import find_rotation
+from shredder.log_policy import Policy, Rotation, Rule
+from shredder.logs.survey import Found, look
+from shredder.plan.promises import Life, find_conflicts, longest_life
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """What holds for some logs of one rule: those for which it is the same.
+
+    `logs` are the live files' paths, empty where no file is there. `warnings` say what undoes the promise.
+    """
+
+    rule: str
+    logs: tuple[str, ...]
+    life: Life
+    rotated_by: str
+    warnings: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """The whole policy: its promises, files that its rules overlook, and paths that they leave alone."""
+
+    promises: tuple[Promise, ...]
+    strays: tuple[str, ...]
+    skipped: tuple[Skipped, ...]
+
+
+def check_policy(policy: Policy, rotations: tuple[Rotation, ...]) -> Checked:
+    """Return what the policy promises for what is there now.
+
+    Args:
+        policy: the rules.
+        rotations: what logrotate is told to do.
+    """
+    found = look(policy)
+    promises = tuple(promise for item in found for promise in _promises(item, policy.gap_s, rotations))
+    every = tuple(lineage for item in found for lineage in item.lineages)
+    claimed = {file.path for lineage in every for file in lineage.files}
+    strays = tuple(path for path in find_strays(every) if path not in claimed)
+    return Checked(promises, strays, tuple(skipped for item in found for skipped in item.skipped))
+
+
+def _promises(found: Found, gap_s: int, rotations: Iterable[Rotation]) -> Iterator[Promise]:
+    known = tuple(rotations)
+    by_rotation: dict[Rotation | None, list[str]] = {}
+    for lineage in found.lineages:
+        by_rotation.setdefault(find_rotation(known, lineage.path), []).append(lineage.path)
+    for rotation, paths in (by_rotation or {None: []}).items():
+        yield _promise(found.rule, tuple(paths), gap_s, rotation)
+
+
+def _promise(rule: Rule, paths: tuple[str, ...], gap_s: int, rotation: Rotation | None) -> Promise:
+    return Promise(
+        rule=rule.name,
+        logs=paths,
+        life=longest_life(rule, gap_s, rotation),
+        rotated_by=f"logrotate ({rotation.where})" if rotation else "",
+        warnings=tuple(find_conflicts(rule, gap_s, rotation)) if rotation else (),
+    )

@@ -1,0 +1,85 @@
+"""From a policy to what is there and what falls due: looks, decides, writes nothing."""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+from shredder.discover.lineages import Skipped, find_files, group_lineages
+from shredder.discover.log_times import read_newest, read_span
+from shredder.log_model import LogFile
+from shredder.log_policy import Hold, Lineage, Policy, Rule
+from shredder.plan.retention import Action, Decision, decide, wants_newest, wants_oldest
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What is there for one rule. `decisions` follow the order of the lineages."""
+
+    rule: Rule
+    lineages: tuple[Lineage, ...]
+    skipped: tuple[Skipped, ...]
+    decisions: tuple[Decision, ...]
+
+    @property
+    def due(self) -> tuple[Decision, ...]:
+        """What something is to be done with, or would be but for a hold."""
+        return tuple(decision for decision in self.decisions if decision.action is not Action.KEEP)
+
+
+def look(policy: Policy) -> tuple[Found, ...]:
+    """Return what is there for each rule, undecided, without the times of records.
+
+    A file that several rules match is left alone by all of them.
+    """
+    matched = [(rule, *find_files(rule.paths)) for rule in policy.rules]
+    counts = Counter(file.path for _, files, _ in matched for file in files)
+    shared = {path for path, count in counts.items() if count > 1}
+    found = []
+    for rule, files, skipped in matched:
+        own = [file for file in files if file.path not in shared]
+        twice = [Skipped(file.path, "is named by several rules") for file in files if file.path in shared]
+        found.append(Found(rule, group_lineages(own, rule.kind), (*skipped, *twice), ()))
+    return tuple(found)
+
+
+def look_and_decide(policy: Policy, now_s: int, holds: Iterable[Hold]) -> tuple[Found, ...]:
+    """Return what is there and what is done with it.
+
+    Records are read only where the decision hangs on them.
+
+    Args:
+        policy: the rules.
+        now_s: seconds since 1970.
+        holds: all that are on record.
+    """
+    known = tuple(holds)
+    found = []
+    for item in look(policy):
+        lineages = tuple(_read_times(lineage, item.rule, now_s) for lineage in item.lineages)
+        decisions = tuple(
+            decision for lineage in lineages for decision in decide(lineage, item.rule, now_s, known)
+        )
+        found.append(replace(item, lineages=lineages, decisions=decisions))
+    return tuple(found)
+
+
+def with_spans(found: Found) -> Found:
+    """Return it with the times of the first and last record of every file."""
+    lineages = tuple(
+        Lineage(
+            lineage.path, lineage.live and read_span(lineage.live), tuple(map(read_span, lineage.rotated))
+        )
+        for lineage in found.lineages
+    )
+    return replace(found, lineages=lineages)
+
+
+def _read_times(lineage: Lineage, rule: Rule, now_s: int) -> Lineage:
+    live = lineage.live
+    if live:
+        live = read_span(live) if wants_oldest(rule) else _read_if_wanted(live, rule, now_s)
+    return Lineage(lineage.path, live, tuple(_read_if_wanted(file, rule, now_s) for file in lineage.rotated))
+
+
+def _read_if_wanted(file: LogFile, rule: Rule, now_s: int) -> LogFile:
+    return read_newest(file) if wants_newest(file, rule, now_s) else file
