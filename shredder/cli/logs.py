@@ -4,7 +4,7 @@ import json
 import os
 import pwd
 import time
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -153,14 +153,20 @@ def _load_with(path: Path, name: str) -> Policy:
 def _read_until(text: str, now_s: int) -> int:
     """Return the end of that day, or that moment; local time where no zone is given."""
     try:
-        at = datetime.fromisoformat(text)
-        until = at + timedelta(days=1) if len(text) == len("2026-12-24") else at
-        until_s = int(until.timestamp())
+        until_s = int(_end_of(text).timestamp())
     except (ValueError, OverflowError):
         raise UsageError(f"--until takes a date such as 2026-12-24, not {text}") from None
     if until_s <= now_s:
         raise UsageError(f"--until {text} has passed")
     return until_s
+
+
+def _end_of(text: str) -> datetime:
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        return datetime.fromisoformat(text)
+    return datetime.combine(day + timedelta(days=1), datetime.min.time())
 
 
 def _show(at_s: int) -> str:

@@ -76,7 +76,7 @@ def find_strays(lineages: Iterable[Lineage]) -> tuple[str, ...]:
     for folder, inside in by_folder.items():
         live = {lineage.path for lineage in inside}
         known = {file.path for lineage in inside for file in lineage.files}
-        paths = [f"{folder}/{entry.name}" for entry in _entries(folder)]
+        paths = [f"{folder}/{name}" for name in _names(folder)]
         names = frozenset((*paths, *live))
         strays += [path for path in paths if path not in known and live_path(path, names) in live - {path}]
     return tuple(sorted(strays))
@@ -118,32 +118,40 @@ def _match(pattern: str) -> Iterator[LogFile | Skipped]:
 
 def _match_below(folder: str, parts: list[str]) -> Iterator[LogFile | Skipped]:
     part, rest = parts[0], parts[1:]
-    matched = [entry for entry in _entries(folder) if _matches(entry.name, part)]
+    paths = [f"{folder}/{name}" for name in _names(folder) if _matches(name, part)]
     if not rest:
-        yield from _take_files(folder, matched)
+        yield from _take_files(folder, paths)
         return
-    for entry in matched:
-        if entry.is_symlink():
-            yield Skipped(entry.path, "is a symbolic link")
-        elif entry.is_dir(follow_symlinks=False):
-            yield from _match_below(entry.path, rest)
+    for path in paths:
+        facts = _look(path)
+        if facts and stat.S_ISLNK(facts.st_mode):
+            yield Skipped(path, "is a symbolic link")
+        elif facts and stat.S_ISDIR(facts.st_mode):
+            yield from _match_below(path, rest)
 
 
-def _take_files(folder: str, entries: list["os.DirEntry[str]"]) -> Iterator[LogFile | Skipped]:
-    why = distrust_log_folder(folder or "/") if entries else ""
+def _take_files(folder: str, paths: list[str]) -> Iterator[LogFile | Skipped]:
+    why = distrust_log_folder(folder or "/") if paths else ""
     if why:
         yield Skipped(folder, why)
         return
-    for entry in entries:
-        try:
-            facts = entry.stat(follow_symlinks=False)
-        except OSError:  # it has gone
+    for path in paths:
+        facts = _look(path)
+        if facts is None:
             continue
         if stat.S_ISREG(facts.st_mode):
-            yield _make_file(entry.path, facts)
+            yield _make_file(path, facts)
         elif not stat.S_ISDIR(facts.st_mode):
             is_link = stat.S_ISLNK(facts.st_mode)
-            yield Skipped(entry.path, "is a symbolic link" if is_link else "is not a regular file")
+            yield Skipped(path, "is a symbolic link" if is_link else "is not a regular file")
+
+
+def _look(path: str) -> os.stat_result | None:
+    """Return the facts of a name itself, or None when it has gone."""
+    try:
+        return os.lstat(path)
+    except OSError:
+        return None
 
 
 def _make_file(path: str, facts: os.stat_result) -> LogFile:
@@ -162,10 +170,9 @@ def _make_file(path: str, facts: os.stat_result) -> LogFile:
     )
 
 
-def _entries(folder: str) -> list["os.DirEntry[str]"]:
+def _names(folder: str) -> list[str]:
     try:
-        with os.scandir(folder or "/") as entries:
-            return sorted(entries, key=lambda entry: entry.name)
+        return sorted(os.listdir(folder or "/"))  # noqa: PTH208 - the hot loop of looking for what is due
     except OSError:
         return []
 

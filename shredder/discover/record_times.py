@@ -9,6 +9,7 @@ import re
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
+from functools import cache
 
 from shredder.units import DAY_S
 
@@ -89,6 +90,7 @@ def _seconds(year: int, month: int, part: dict[str, str], zone: str | None) -> i
     return int(datetime(year, month, day, *clock, tzinfo=where).timestamp())
 
 
+@cache
 def _offset(zone: str) -> timezone:
     if zone == "Z":
         return UTC

@@ -31,15 +31,7 @@ def look(policy: Policy) -> tuple[Found, ...]:
 
     A file that several rules match is left alone by all of them.
     """
-    matched = [(rule, *find_files(rule.paths)) for rule in policy.rules]
-    counts = Counter(file.path for _, files, _ in matched for file in files)
-    shared = {path for path, count in counts.items() if count > 1}
-    found = []
-    for rule, files, skipped in matched:
-        own = [file for file in files if file.path not in shared]
-        twice = [Skipped(file.path, "is named by several rules") for file in files if file.path in shared]
-        found.append(Found(rule, group_lineages(own, rule.kind), (*skipped, *twice), ()))
-    return tuple(found)
+    return tuple(Found(rule, tuple(lineages), skipped, ()) for rule, lineages, skipped in _match(policy))
 
 
 def look_and_decide(policy: Policy, now_s: int, holds: Iterable[Hold]) -> tuple[Found, ...]:
@@ -53,14 +45,37 @@ def look_and_decide(policy: Policy, now_s: int, holds: Iterable[Hold]) -> tuple[
         holds: all that are on record.
     """
     known = tuple(holds)
+    return tuple(_decide(rule, lineages, skipped, now_s, known) for rule, lineages, skipped in _match(policy))
+
+
+def _match(policy: Policy) -> list[tuple[Rule, list[Lineage], tuple[Skipped, ...]]]:
+    matched = [(rule, *find_files(rule.paths)) for rule in policy.rules]
+    counts = Counter(file.path for _, files, _ in matched for file in files)
+    shared = {path for path, count in counts.items() if count > 1}
     found = []
-    for item in look(policy):
-        lineages = tuple(_read_times(lineage, item.rule, now_s) for lineage in item.lineages)
-        decisions = tuple(
-            decision for lineage in lineages for decision in decide(lineage, item.rule, now_s, known)
-        )
-        found.append(replace(item, lineages=lineages, decisions=decisions))
-    return tuple(found)
+    for rule, files, skipped in matched:
+        own = [file for file in files if file.path not in shared]
+        twice = [Skipped(file.path, "is named by several rules") for file in files if file.path in shared]
+        found.append((rule, list(group_lineages(own, rule.kind)), (*skipped, *twice)))
+    return found
+
+
+def _decide(
+    rule: Rule,
+    unread: list[Lineage],
+    skipped: tuple[Skipped, ...],
+    now_s: int,
+    holds: tuple[Hold, ...],
+) -> Found:
+    """Read and decide lineage by lineage; `unread` is used up, so that no file is kept in memory twice."""
+    lineages: list[Lineage] = []
+    decisions: list[Decision] = []
+    unread.reverse()
+    while unread:
+        lineage = _read_times(unread.pop(), rule, now_s)
+        lineages.append(lineage)
+        decisions += decide(lineage, rule, now_s, holds)
+    return Found(rule, tuple(lineages), skipped, tuple(decisions))
 
 
 def with_spans(found: Found) -> Found:

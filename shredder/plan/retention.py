@@ -1,8 +1,8 @@
 """Which files of a lineage fall due, and why: lineage, rule and the time now to decisions. Pure.
 
 The age of a file is that of the younger of its newest record and its last change. A client may choose what
-a record says, so its time alone makes no file old; one that lies more than a day ahead of now
-is not believed, or it would keep its file for ever.
+a record says, so its time alone makes no file old; one that lies more than a day ahead of now is not believed, or
+it would keep its file for ever. So a record that lies can put its file off by keep and a day, and no more.
 """
 
 from collections.abc import Iterable
@@ -151,9 +151,11 @@ def _decision(file: LogFile, action: Action, reason: Reason, figure: int) -> Dec
 
 def _youngest_s(file: LogFile, now_s: int) -> int:
     """Return the younger of newest record and last change; what lies far ahead counts only alone."""
-    times = [at for at in (file.mtime_s, file.newest_s) if at is not None]
-    believed = [at for at in times if at <= now_s + DAY_S]
-    return max(believed, default=max(times))
+    newest_s, mtime_s = file.newest_s, file.mtime_s
+    if newest_s is None:
+        return mtime_s
+    younger_s, older_s = (newest_s, mtime_s) if newest_s > mtime_s else (mtime_s, newest_s)
+    return younger_s if younger_s <= now_s + DAY_S else older_s
 
 
 def _refuse_links(decision: Decision) -> Decision:

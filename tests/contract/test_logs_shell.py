@@ -73,6 +73,21 @@ def test_a_hold_by_hand_and_its_release(logs: Path, shredder: Shredder) -> None:
 
 
 @pytest.mark.parametrize(
+    ("until", "shown"),
+    [
+        ("2999-12-31", "3000-01-01 00:00"),
+        ("29991231", "3000-01-01 00:00"),
+        ("2999-12-31T08:30:00+00:00", "2999-12-31 08:30"),
+    ],
+)
+def test_a_hold_goes_to_the_end_of_its_last_day(
+    until: str, shown: str, logs: Path, shredder: Shredder
+) -> None:
+    words = ("logs", "hold", "policy.toml", "web", "--until", until, "--reason", "x")
+    assert f"web is held until {shown}" in shredder(*words, env={"TZ": "UTC"}).stdout
+
+
+@pytest.mark.parametrize(
     "words",
     [
         ["hold", "policy.toml", "web", "--until", "2001-01-01", "--reason", "x"],

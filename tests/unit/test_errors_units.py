@@ -129,7 +129,8 @@ def test_durations_are_read(text: str, seconds: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "7", "days", "7 d ays", "1.5 days", "-1 day", "1 month", "1 m", "7  days", "\u0667 days", "1 KiB"]
+    "text",
+    ["", "7", "days", "7 d ays", "1.5 days", "-1 day", "1 month", "1 m", "7  days", "\u0667 days", "1 KiB"],
 )
 def test_what_is_no_duration(text: str) -> None:
     with pytest.raises(ValueError, match="unit"):

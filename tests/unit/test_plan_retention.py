@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shredder.log_model import LogFile
@@ -60,6 +60,16 @@ def test_age_is_that_of_the_younger_of_record_and_change(
     # the records are asked for whenever they could keep the file
     if not due and mtime_s <= NOW_S - 7 * DAY_S:
         assert wants_newest(file, rule, NOW_S)
+
+
+@given(st.integers(-400 * DAY_S, 400 * DAY_S), st.integers(0, 90 * DAY_S))
+def test_a_record_that_lies_puts_its_file_off_by_keep_and_a_day_at_most(lie_s: int, keep_s: int) -> None:
+    rule, lineage = make_rule(keep_s=keep_s), _lineage(make_file(newest_s=NOW_S + lie_s))
+    in_time, late_s = NOW_S + keep_s, keep_s + DAY_S
+    due = [_only(decide(lineage, rule, at_s)).action for at_s in (in_time, in_time + late_s)]
+    assert Action.SHRED in due
+    if lie_s <= 0:
+        assert due[0] is Action.SHRED
 
 
 def test_a_file_dated_far_ahead_with_nothing_to_say_otherwise_is_kept_and_said() -> None:
@@ -251,6 +261,7 @@ def test_what_stays_is_within_count_and_size_and_nothing_older_than_what_goes(
         assert len(stays) == keep_count or more > keep_size_bytes
 
 
+@settings(deadline=None, max_examples=60)
 @given(
     keep_s=st.integers(0, 5 * DAY_S),
     rotate_s=st.integers(0, 3 * DAY_S),
