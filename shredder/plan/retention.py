@@ -1,8 +1,8 @@
 """Which files of a lineage fall due, and why: lineage, rule and the time now to decisions. Pure.
 
 The age of a file is that of the younger of its newest record and its last change. A client may choose what
-a record says, so its time alone makes no file old; one that lies more than a day ahead of now is not believed, or
-it would keep its file for ever. So a record that lies can put its file off by keep and a day, and no more.
+a record says, so its time alone makes no file old; one that lies more than a day ahead of now is not
+believed, or it would keep its file for ever. So a lie can put a file off by keep and a day, and no more.
 """
 
 from collections.abc import Iterable
