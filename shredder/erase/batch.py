@@ -185,7 +185,6 @@ class _Round:
             uid=facts.uid,
             gid=facts.gid,
             mode=facts.mode,
-            renamed=False,
         )
         return work.entry
 

@@ -36,7 +36,7 @@ def grade(before: Placement, after: Placement, read_back: ReadBack) -> Graded:
         read_back: where the new bytes were read from.
     """
     steps = [Graded(before.expected, before.reason), Graded(after.expected, after.reason)]
-    if join(before.extents) != join(after.extents):
+    if before.extents != after.extents and join(before.extents) != join(after.extents):
         steps.append(Graded(Grade.MOVED, "its new bytes went to another place"))
     if read_back is not ReadBack.RAW:
         steps.append(Graded(Grade.IN_PLACE, _why_not_raw(after, read_back)))

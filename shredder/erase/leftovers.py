@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from shredder.erase.file_work import FileJob
@@ -37,7 +36,7 @@ def find_leftovers(unfinished: Unfinished) -> Leftovers:
     lost: list[tuple[str, str]] = []
     for entry in unfinished.entries:
         try:
-            job = _with_folder(entry, _find)
+            job = _find_in_folder(entry, renamed=unfinished.is_renamed(entry))
         except OSError as error:
             lost.append((entry.path, f"{entry.folder} cannot be looked at ({error.strerror})"))
             continue
@@ -49,16 +48,16 @@ def find_leftovers(unfinished: Unfinished) -> Leftovers:
     return Leftovers(tuple(jobs), tuple(entry.path for entry in gone), tuple(lost))
 
 
-def _with_folder(entry: Entry, find: Callable[[Entry, int], FileJob | None]) -> FileJob | None:
+def _find_in_folder(entry: Entry, *, renamed: bool) -> FileJob | None:
     folder = open_folder(entry.base, entry.folder)
     try:
-        return find(entry, folder)
+        return _find(entry, folder, renamed=renamed)
     finally:
         os.close(folder)
 
 
-def _find(entry: Entry, folder: int) -> FileJob | None:
-    for name in (entry.new_name, "" if entry.renamed else entry.name):
+def _find(entry: Entry, folder: int, *, renamed: bool) -> FileJob | None:
+    for name in (entry.new_name, "" if renamed else entry.name):
         facts = _look(name, folder) if name else None
         if facts is None:
             continue

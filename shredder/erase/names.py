@@ -8,13 +8,14 @@ from pathlib import Path
 
 _RENAME_NOREPLACE = 1  # <linux/fs.h>
 _LETTERS = string.ascii_letters + string.digits
+_TO_LETTERS = bytes(ord(_LETTERS[byte % len(_LETTERS)]) for byte in range(256))
 _TRIES = 100
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
 def draw_name(name: str) -> str:
     """Return a random name with as many bytes as `name`."""
-    return "".join(_LETTERS[byte % len(_LETTERS)] for byte in os.urandom(len(os.fsencode(name))))
+    return os.urandom(len(os.fsencode(name))).translate(_TO_LETTERS).decode()
 
 
 def draw_free_name(name: str, folder: int) -> str | None:

@@ -8,9 +8,10 @@ import fcntl
 import json
 import os
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
+from operator import attrgetter
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from shredder.errors import RefusedError, UsageError
 from shredder.log_model import After, FileId
@@ -24,8 +25,7 @@ class Entry:
     """One file that was begun.
 
     `path` is what the report calls it, `folder` and `name` where it was found, `base` the trusted folder
-    above. `new_name` is what it is renamed to, "" when its name is kept or cannot change. `renamed` says
-    that it was: what has the old name now is another file.
+    above. `new_name` is what it is renamed to, "" when its name is kept or cannot change.
     """
 
     path: str
@@ -41,7 +41,6 @@ class Entry:
     uid: int
     gid: int
     mode: int
-    renamed: bool
 
     @property
     def file(self) -> FileId:
@@ -49,7 +48,9 @@ class Entry:
         return FileId(self.device, self.inode, self.born_ns)
 
 
-_KEYS = tuple(item.name for item in fields(Entry))
+_Key: TypeAlias = tuple[str, str, int]
+_NAMES = tuple(item.name for item in fields(Entry))
+_values = attrgetter(*_NAMES)
 
 
 class Unfinished:
@@ -72,7 +73,7 @@ class Unfinished:
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             _sync_folder(path.parent)
-            self._entries = {_key(entry): entry for entry in _read(self._descriptor, str(path))}
+            self._entries, self._renamed = _read(self._descriptor, str(path))
             self._write_anew()
         except BlockingIOError:
             os.close(self._descriptor)
@@ -86,14 +87,19 @@ class Unfinished:
         """Everything that was begun and is not finished."""
         return tuple(self._entries.values())
 
+    def is_renamed(self, entry: Entry) -> bool:
+        """Return whether a file has its new name for good: what has the old one now is another file."""
+        return _key(entry) in self._renamed
+
     def begin(self, entries: Collection[Entry]) -> None:
         """Note files before anything is written to them.
 
         Raises:
             OSError: the list cannot be written; then nothing may be begun.
         """
-        self._append([_BEGIN, [_plain(entry) for entry in entries]])
+        self._append([_BEGIN, [_values(entry) for entry in entries]])
         self._entries.update((_key(entry), entry) for entry in entries)
+        self._renamed.difference_update(map(_key, entries))
 
     def renamed(self, entries: Collection[Entry]) -> None:
         """Note that these files have their new names, for good.
@@ -101,9 +107,9 @@ class Unfinished:
         Raises:
             OSError: the list cannot be written.
         """
-        self._append([_RENAMED, [list(_key(entry)) for entry in entries]])
-        for entry in entries:
-            self._entries[_key(entry)] = replace(entry, renamed=True)
+        keys = [_key(entry) for entry in entries]
+        self._append([_RENAMED, keys])
+        self._renamed.update(keys)
 
     def finish(self, entries: Iterable[Entry]) -> None:
         """Take files off the list: finished, not touched after all, or gone.
@@ -113,6 +119,7 @@ class Unfinished:
         """
         for entry in entries:
             self._entries.pop(_key(entry), None)
+            self._renamed.discard(_key(entry))
         self._write_anew()
 
     def close(self) -> None:
@@ -121,7 +128,8 @@ class Unfinished:
 
     def _write_anew(self) -> None:
         if self._entries:
-            self._append([_ONLY, [_plain(entry) for entry in self._entries.values()]])
+            self._append([_ONLY, [_values(entry) for entry in self._entries.values()]])
+            self._append([_RENAMED, list(self._renamed)])
         else:
             os.ftruncate(self._descriptor, 0)
             os.fdatasync(self._descriptor)
@@ -133,12 +141,8 @@ class Unfinished:
         os.fdatasync(self._descriptor)
 
 
-def _key(entry: Entry) -> tuple[str, str, int]:
+def _key(entry: Entry) -> _Key:
     return entry.folder, entry.name, entry.inode
-
-
-def _plain(entry: Entry) -> dict[str, Any]:
-    return {key: getattr(entry, key) for key in _KEYS}
 
 
 def _sync_folder(folder: Path) -> None:
@@ -149,28 +153,31 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _read(descriptor: int, where: str) -> tuple[Entry, ...]:
+def _read(descriptor: int, where: str) -> tuple[dict[_Key, Entry], set[_Key]]:
     data = b""
     while chunk := os.pread(descriptor, 1 << 20, len(data)):
         data += chunk
-    found: dict[tuple[str, str, int], Entry] = {}
+    entries: dict[_Key, Entry] = {}
+    renamed: set[_Key] = set()
     *lines, cut_off = data.split(b"\n")
     # what was cut off must not join the next line
     os.ftruncate(descriptor, len(data) - len(cut_off))
     for number, line in enumerate(lines, start=1):
-        _take(found, line, f"{where}: line {number}")
-    return tuple(found.values())
+        try:
+            _take(entries, renamed, *json.loads(line))
+        except (ValueError, TypeError, UsageError):
+            raise UsageError(f"{where}: line {number} is not of a list of unfinished files") from None
+    return entries, renamed
 
 
-def _take(found: dict[tuple[str, str, int], Entry], line: bytes, where: str) -> None:
-    try:
-        step, content = json.loads(line)
-    except ValueError:
-        raise UsageError(f"{where}: not a list of unfinished files") from None
+def _take(entries: dict[_Key, Entry], renamed: set[_Key], step: str, rows: list[Any]) -> None:
     if step == _RENAMED:
-        for folder, name, inode in content:
-            found[folder, name, inode] = replace(found[folder, name, inode], renamed=True)
+        renamed.update((folder, name, inode) for folder, name, inode in rows)
         return
     if step == _ONLY:
-        found.clear()
-    found.update((_key(entry), entry) for entry in from_json(tuple[Entry, ...], content, where))
+        entries.clear()
+        renamed.clear()
+    for row in rows:
+        entry = from_json(Entry, dict(zip(_NAMES, row, strict=True)), "entry")
+        entries[_key(entry)] = entry
+        renamed.discard(_key(entry))

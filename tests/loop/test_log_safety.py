@@ -1,0 +1,411 @@
+"""What is refused, what happens when files change in mid-run, and that kills lose nothing."""
+
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from shredder.discover.openers import find_openers
+from shredder.discover.placement import Places
+from shredder.erase.pinned_file import is_open_elsewhere
+from shredder.erase.transfer import StopFlag
+from shredder.errors import RefusedError
+from shredder.log_model import After, Extent, FileState, Grade, Placement, RawRange
+from tests.support.log_files import (
+    MARKER,
+    MakeLoop,
+    Mount,
+    finish,
+    job_for,
+    shred,
+    write_log,
+)
+from tests.support.machine import run
+
+MIB = 1 << 20
+
+
+@pytest.fixture
+def point(loop_factory: MakeLoop, mounted: Mount) -> Path:
+    """An ext4 to work on."""
+    return mounted(loop_factory(64 * MIB).path, "ext4")
+
+
+def make_link(path: Path) -> None:
+    target = write_log(path.with_name("target"), 100)
+    path.symlink_to(target)
+
+
+def make_socket(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as made:
+        made.bind(str(path))
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (make_link, "is a symbolic link"),
+        (os.mkfifo, "is a FIFO"),
+        (Path.mkdir, "is a directory"),
+        (make_socket, "is a socket"),
+        (lambda path: os.mknod(path, 0o20600, os.makedev(1, 3)), "is a character device"),
+    ],
+    ids=["link", "fifo", "folder", "socket", "device"],
+)
+def test_only_regular_files_are_taken(
+    make: Callable[[Path], None], said: str, point: Path, tmp_path: Path
+) -> None:
+    log = point / "log"
+    make(log)
+    (outcome,) = shred([job_for(log)], tmp_path)
+    assert (outcome.state, outcome.problem) == (FileState.UNTOUCHED, f"{log} {said}")
+    assert os.path.lexists(log)
+    if log.is_symlink():
+        assert MARKER[:24] in log.read_bytes()
+
+
+def test_a_file_with_more_names_is_refused_and_they_are_listed(point: Path, tmp_path: Path) -> None:
+    log = write_log(point / "log", 100)
+    (point / "deep").mkdir()
+    other = point / "deep" / "other"
+    other.hardlink_to(log)
+    (outcome,) = shred([job_for(log)], tmp_path)
+    assert outcome.problem == f"{log} has 2 names: {other}, {log}"
+    assert outcome.state is FileState.UNTOUCHED
+    assert log.read_bytes().startswith(MARKER)
+
+
+@pytest.mark.parametrize(("flag", "said"), [("+i", "immutable"), ("+a", "append-only")])
+def test_attributes_that_forbid_it(
+    flag: str, said: str, point: Path, tmp_path: Path, undo: ExitStack
+) -> None:
+    log = write_log(point / "log", 100)
+    try:
+        run("chattr", flag, log)
+    except AssertionError:
+        pytest.skip("no right to set attributes here")
+    undo.callback(run, "chattr", flag.replace("+", "-"), log)
+    (outcome,) = shred([job_for(log)], tmp_path)
+    assert (outcome.state, outcome.problem) == (FileState.UNTOUCHED, f"{log} has the attribute {said}")
+
+
+def test_a_read_only_file_system(point: Path, tmp_path: Path) -> None:
+    log = write_log(point / "log", 100)
+    run("mount", "-o", "remount,ro", point)
+    (outcome,) = shred([job_for(log)], tmp_path)
+    assert outcome.problem == f"{log} lies on a file system that is read-only"
+    assert outcome.state is FileState.UNTOUCHED
+
+
+def test_another_file_than_was_planned(point: Path, tmp_path: Path) -> None:
+    job = job_for(write_log(point / "log", 100))
+    (point / "log").unlink()
+    log = write_log(point / "log", 100)
+    assert log.stat().st_ino == job.file.inode, "ext4 gives the number out again at once"
+    (outcome,) = shred([job], tmp_path)
+    assert outcome.problem == f"{log} is another file than before"
+    assert log.read_bytes().startswith(MARKER)
+
+
+def test_folders_are_not_left_through_links(point: Path, tmp_path: Path) -> None:
+    (point / "real").mkdir()
+    log = write_log(point / "real" / "log", 100)
+    (point / "link").symlink_to("real")
+    job = replace(job_for(log), base=str(point), folder=str(point / "link"))
+    outside = replace(job_for(log), base=str(point / "other"))
+    upwards = replace(job_for(log), base=str(point / "real"), folder=str(point / "real" / ".." / "real"))
+    for refused in (job, outside, upwards):
+        (outcome,) = shred([refused], tmp_path)
+        assert outcome.state is FileState.UNTOUCHED
+        assert outcome.problem is not None and "cannot be opened" in outcome.problem
+    assert log.read_bytes().startswith(MARKER)
+
+
+HOLDING = {
+    "descriptor": "kept = open(path, 'a')",
+    "reader": "kept = open(path)",
+    "deleted": "kept = open(path); os.rename(path, path + 'x'); os.unlink(path + 'x')",
+    "mapping": "file = open(path, 'rb'); kept = mmap.mmap(file.fileno(), 64, prot=1); os.closerange(3, 99)",
+}
+
+
+@pytest.mark.parametrize("holding", HOLDING)
+def test_who_has_it_open_is_found_and_it_is_kept(
+    holding: str, point: Path, tmp_path: Path, undo: ExitStack
+) -> None:
+    log = write_log(point / "log", 100)
+    job = job_for(log)
+    code = (
+        f"import mmap, os, sys; path = sys.argv[1]; {HOLDING[holding]}; print(); sys.stdout.flush(); input()"
+    )
+    words = [sys.executable, "-c", code, str(log)]
+    process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    undo.callback(process.wait)
+    undo.callback(process.kill)
+    assert process.stdout and process.stdout.readline()
+    file = (job.file.device, job.file.inode)
+    openers = find_openers([file])
+    assert [item.pid for item in openers.of(file)] == [process.pid]
+    assert openers.of((job.file.device, 1)) == ()
+    if holding == "deleted":
+        return
+    (outcome,) = shred([job], tmp_path)
+    assert outcome.problem == f"{log} is open in another process"
+    assert outcome.state is FileState.UNTOUCHED
+    process.kill()
+    process.wait()
+    assert find_openers([file]).of(file) == ()
+    (outcome,) = shred([job], tmp_path)
+    assert outcome.grade is Grade.PROVEN
+
+
+def test_a_process_that_cannot_be_looked_at_is_a_doubt(point: Path) -> None:
+    log = write_log(point / "log", 100)
+    code = (
+        "import os, sys\n"
+        "from shredder.discover.openers import find_openers\n"
+        "os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
+        "print(find_openers([('0:0', 1)]).doubt)\n"
+    )
+    assert "could not be looked at" in run(sys.executable, "-c", code)
+    assert log.exists()
+
+
+def test_whoever_opens_it_while_we_look_does_us_no_harm(point: Path) -> None:
+    log = write_log(point / "log", 100)
+    descriptor = os.open(log, os.O_RDWR)
+    code = "import sys\nwhile True: open(sys.argv[1]).close()"
+    other = subprocess.Popen([sys.executable, "-c", code, str(log)])
+    seen = {is_open_elsewhere(descriptor) for _ in range(20_000)}
+    other.kill()
+    other.wait()
+    assert is_open_elsewhere(descriptor) is False
+    os.close(descriptor)
+    assert False in seen
+
+
+class Meddler(Places):
+    """Does something to the files between the last write and the reading back."""
+
+    def __init__(self, meddle: Callable[[], None]) -> None:
+        super().__init__()
+        self._meddle = meddle
+        self._looks = 0
+
+    def refresh(self) -> None:
+        self._looks += 1
+        if self._looks == 2:
+            self._meddle()
+        super().refresh()
+
+
+def test_a_link_put_in_its_place_in_mid_run(point: Path, tmp_path: Path) -> None:
+    log = write_log(point / "log", 5000)
+    target = write_log(point / "target", 5000)
+
+    def swap() -> None:
+        log.rename(point / "aside")
+        log.symlink_to(target)
+
+    (outcome,) = shred([job_for(log)], tmp_path, eyes=Meddler(swap))
+    assert outcome.problem == f"{log} was replaced by another file in mid-run"
+    assert outcome.state is FileState.DAMAGED
+    assert target.read_bytes().startswith(MARKER)
+    assert log.is_symlink()
+
+
+def test_a_line_written_in_mid_run_keeps_the_file(point: Path, tmp_path: Path) -> None:
+    log = write_log(point / "log", 5000)
+
+    def append() -> None:
+        with log.open("ab") as file:
+            file.write(b"late")
+
+    (outcome,) = shred([job_for(log)], tmp_path, eyes=Meddler(append))
+    assert outcome.problem == f"{log} was written to by somebody else meanwhile"
+    assert log.exists()
+    (again,) = finish(tmp_path)
+    assert (again.path, again.state, again.grade) == (str(log), FileState.UNLINKED, Grade.PROVEN)
+    assert not log.exists()
+
+
+def test_bytes_that_do_not_stand_there_are_a_mismatch(point: Path, tmp_path: Path) -> None:
+    log = write_log(point / "log", 9000)
+
+    def change() -> None:
+        with log.open("r+b") as file:
+            file.seek(4500)
+            file.write(b"!")
+            os.fsync(file.fileno())
+
+    (outcome,) = shred([job_for(log)], tmp_path, eyes=Meddler(change))
+    assert outcome.grade is not Grade.PROVEN
+    assert outcome.state is FileState.DAMAGED
+    assert [item.start_bytes <= 4500 < item.end_bytes for item in outcome.mismatches] == [True]
+    assert log.exists()
+
+
+class Liar(Places):
+    """Maps files to where they do not lie."""
+
+    def place(self, descriptor: int) -> Placement:
+        found = super().place(descriptor)
+        assert isinstance(found.raw, tuple)
+        raw = tuple(
+            RawRange(item.device, item.start_bytes + 8 * MIB, item.length_bytes, item.file_bytes, 0)
+            for item in found.raw
+        )
+        return replace(found, raw=raw)
+
+
+class Mover(Places):
+    """Says the second time that the file lies elsewhere."""
+
+    looks = 0
+
+    def place(self, descriptor: int) -> Placement:
+        self.looks += 1
+        found = super().place(descriptor)
+        moved = tuple(
+            Extent(item.file_bytes, item.physical_bytes + 4096 * self.looks, item.length_bytes, item.marks)
+            for item in found.extents
+        )
+        return replace(found, extents=moved)
+
+
+@pytest.mark.parametrize("size", [9000, 6 * MIB])
+def test_a_map_that_lies_proves_nothing(size: int, point: Path, tmp_path: Path) -> None:
+    log = write_log(point / "log", size)
+    (outcome,) = shred([job_for(log)], tmp_path, eyes=Liar())
+    assert outcome.grade is Grade.UNPROVABLE
+    assert outcome.mismatches
+    assert log.exists()
+
+
+def test_a_file_that_moved_is_not_proven(point: Path, tmp_path: Path) -> None:
+    log = write_log(point / "log", 9000)
+    (outcome,) = shred([job_for(log)], tmp_path, eyes=Mover())
+    assert (outcome.predicted, outcome.grade) == (Grade.PROVEN, Grade.MOVED)
+    assert outcome.old != ()
+    assert outcome.standing is None
+
+
+def test_a_stop_leaves_the_rest_untouched(point: Path, tmp_path: Path) -> None:
+    logs = [write_log(point / f"log{number}", 5000) for number in range(3)]
+    stop = StopFlag()
+    stop.set()
+    outcomes = shred([job_for(log) for log in logs], tmp_path, stop=stop)
+    assert {(item.state, item.problem) for item in outcomes} == {(FileState.UNTOUCHED, "stopped")}
+    assert all(log.read_bytes().startswith(MARKER) for log in logs)
+
+
+def test_two_runs_of_one_policy_do_not_overlap(point: Path, tmp_path: Path) -> None:
+    log = write_log(point / "log", 5000)
+
+    def second() -> None:
+        with pytest.raises(RefusedError, match="another run holds"):
+            shred([job_for(write_log(point / "other", 100))], tmp_path)
+
+    (outcome,) = shred([job_for(log)], tmp_path, eyes=Meddler(second))
+    assert outcome.state is FileState.UNLINKED
+
+
+def test_a_device_that_drops_what_it_takes_keeps_the_file(
+    loop_factory: MakeLoop, mounted: Mount, tmp_path: Path, undo: ExitStack
+) -> None:
+    """The file behind the loop device loses its space, and there is none left; some kernels report no error."""
+    small = tmp_path / "small"
+    small.mkdir()
+    run("mount", "-t", "tmpfs", "-o", "size=40m", "none", small)
+    undo.callback(run, "umount", small)
+    loop = loop_factory(32 * MIB, backing_dir=small)
+    point = mounted(loop.path, "ext4")
+    log = write_log(point / "log", MIB)
+    other = write_log(point / "other", 4096)
+    descriptor = os.open(log, os.O_RDONLY)
+    placed = Places().place(descriptor)
+    os.close(descriptor)
+    for extent in placed.extents:
+        where = ["-o", str(extent.physical_bytes), "-l", str(extent.length_bytes)]
+        run("fallocate", "--punch-hole", *where, loop.backing)
+    with (small / "filler").open("wb", buffering=0) as filler:
+        try:
+            while filler.write(bytes(65536)):
+                pass
+        except OSError:
+            pass
+    failed, fine = shred([job_for(log), job_for(other)], tmp_path)
+    assert failed.problem is not None and ("EIO" in failed.problem or failed.mismatches)
+    assert failed.state is FileState.DAMAGED
+    assert failed.grade is not Grade.PROVEN
+    assert log.exists()
+    assert fine.state is FileState.UNLINKED
+    (small / "filler").unlink()
+    (again,) = finish(tmp_path)
+    assert (again.path, again.state) == (str(log), FileState.UNLINKED)
+
+
+def test_a_rate_is_kept(point: Path, tmp_path: Path) -> None:
+    log = write_log(point / "log", 2 * MIB)
+    since = time.monotonic()
+    shred([job_for(log)], tmp_path, limit_bytes_s=4 * MIB)
+    assert 0.7 < time.monotonic() - since < 5
+
+
+RUNNER = """
+import sys
+from pathlib import Path
+from tests.support.log_files import finish, job_for, shred
+from shredder.log_model import After
+folder, state, after = Path(sys.argv[1]), Path(sys.argv[2]), After(sys.argv[3])
+print("ready", flush=True)
+finish(state)
+shred([job_for(log, after=after) for log in sorted(folder.glob("*.log"))], state)
+"""
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("after", list(After))
+def test_kills_lose_nothing_and_the_next_run_finishes(
+    after: After, point: Path, tmp_path: Path, undo: ExitStack
+) -> None:
+    """At any moment each name is an old one or that of a file on the list, and one more run finishes all."""
+    drawn = random.Random(20261121)
+    folder = point / "logs"
+    folder.mkdir()
+    for _ in range(70):
+        for number in range(60):
+            write_plain(folder / f"access-{number:03}.log", 3000 + number)
+        words = [sys.executable, "-c", RUNNER, str(folder), str(tmp_path), after]
+        process = subprocess.Popen(words, stdout=subprocess.PIPE)
+        assert process.stdout and process.stdout.readline()
+        time.sleep(drawn.uniform(0, 0.06))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        process.stdout.close()
+        outcomes = finish(tmp_path)
+        assert all(item.problem is None for item in outcomes)
+        named = {path.name for path in folder.iterdir()}
+        assert {name for name in named if not name.endswith(".log")} == set(), "half-named"
+        for path in folder.iterdir():
+            text = path.read_bytes()
+            whole = text.startswith(MARKER) and MARKER[:24] in text[-80:]
+            assert whole or (after is not After.UNLINK and MARKER[:24] not in text)
+            if after is After.KEEP_NAME and not whole:
+                assert len(text) == 3000 + int(path.stem[-3:])
+        if after is not After.UNLINK:
+            assert len(named) == 60
+        assert not (tmp_path / "unfinished").read_bytes()
+
+
+def write_plain(path: Path, size: int) -> None:
+    path.write_bytes((MARKER * (size // len(MARKER) + 1))[:size])
