@@ -10,7 +10,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from shredder.erase.file_work import Eyes, FileJob, FileWork, Tools
+from shredder.erase.file_job import Eyes, FileJob, Tools
+from shredder.erase.file_work import FileWork
 from shredder.erase.keystream import Source
 from shredder.erase.names import draw_free_name, flush_file_system, open_folder
 from shredder.erase.pace import WINDOW_BYTES, Pace

@@ -2,25 +2,21 @@
 
 import contextlib
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Protocol
+from dataclasses import replace
 
+from shredder.erase.file_job import FileJob, Tools
+from shredder.erase.file_reading import THREADS, cut, no_tick, read_back
 from shredder.erase.grading import Graded, grade
-from shredder.erase.keystream import BLOCK_BYTES, Source
-from shredder.erase.medium import Medium, MediumRefusedError
+from shredder.erase.keystream import BLOCK_BYTES
+from shredder.erase.medium import MediumRefusedError
 from shredder.erase.names import rename
 from shredder.erase.overwrite import overwrite
-from shredder.erase.pace import Pace, PacedWindow
+from shredder.erase.pace import PacedWindow
 from shredder.erase.pinned_file import PinnedFile
-from shredder.erase.raw_view import RawDevices, RawView
 from shredder.erase.standing import OldBytes
-from shredder.erase.transfer import Buffers, StopFlag, describe_error
+from shredder.erase.transfer import describe_error
 from shredder.erase.unfinished import Entry
-from shredder.erase.verify import compare
 from shredder.log_model import (
-    After,
-    FileId,
     FileOutcome,
     FileState,
     Grade,
@@ -33,58 +29,6 @@ from shredder.ranges import Range, merge, span
 
 # below this, the cost of starting threads outweighs what they bring
 LARGE_BYTES = 4 * BLOCK_BYTES
-_THREADS = 6
-
-
-class Eyes(Protocol):
-    """What the room of discovery lends: how files lie, and which names they have."""
-
-    def refresh(self) -> None:
-        """Forget what may have changed since files were placed."""
-
-    def place(self, descriptor: int) -> Placement:
-        """Return where an open file lies; raises OSError."""
-
-    def find_names(self, folder: int, device: str, inode: int, links: int) -> tuple[str, ...]:
-        """Return the names of an inode, as far as they can be found."""
-
-
-@dataclass(frozen=True, slots=True)
-class FileJob:
-    """One file to shred.
-
-    Args:
-        path: what the report calls it.
-        base: a trusted folder; no link below it is followed.
-        folder: the absolute path of the folder that holds it, at or below `base`.
-        name: its name there.
-        file: which file it must be.
-        accept: the predicted grades at which it is touched at all.
-        after: what becomes of its name.
-        continues: what an earlier run left of it.
-    """
-
-    path: str
-    base: str
-    folder: str
-    name: str
-    file: FileId
-    accept: frozenset[Grade]
-    after: After
-    continues: Entry | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Tools:
-    """What all files of a run share. `sources` has one stream a pass."""
-
-    sources: tuple[Source, ...]
-    read_back: bool
-    pace: Pace
-    eyes: Eyes
-    devices: RawDevices
-    buffers: Buffers
-    stop: StopFlag
 
 
 class FileWork:
@@ -170,19 +114,18 @@ class FileWork:
     def overwrite(self, number: int) -> None:
         """Write one pass; `number` counts from 0."""
         self._state = FileState.DAMAGED
-        window = PacedWindow(self._tools.sources[number], self._start_bytes, self._tools.pace)
         if self.is_large:
-            self._overwrite_large(window)
+            self._overwrite_large(self._window(number))
         else:
-            self._overwrite_small(window)
+            self._overwrite_small(self._window(number))
 
     def _overwrite_large(self, window: PacedWindow) -> None:
         done = overwrite(
             self.pinned,
             window,
-            threads=_THREADS,
+            threads=THREADS,
             stop=self._tools.stop,
-            tick=_no_tick,
+            tick=no_tick,
             failed=lambda _, error: self.fail(f"{self.job.path} cannot be overwritten ({error})"),
             ranges=self.ranges,
         )
@@ -193,7 +136,7 @@ class FileWork:
             self.fail(done.gave_up or "stopped")
 
     def _overwrite_small(self, window: PacedWindow) -> None:
-        left = list(_cut(self.ranges))
+        left = list(cut(self.ranges))
         while left:
             block = left[0]
             try:
@@ -242,42 +185,17 @@ class FileWork:
             self._graded = grade(self._before, after, self._read_back)
 
     def _compare(self, after: Placement) -> None:
-        if isinstance(after.raw, Unavailable):
-            self.pinned.forget_cached()
-            self._read_back = ReadBack.FILE
-            media: list[Medium] = [self.pinned]
-        else:
-            self._read_back = ReadBack.RAW
-            copies = sorted({item.copy for item in after.raw})
-            size_bytes, block_bytes = self.pinned.size_bytes, after.block_bytes
-            devices = self._tools.devices
-            ahead = not self.is_large
-            media = [
-                RawView(devices, after.raw, copy, size_bytes, block_bytes, ahead=ahead) for copy in copies
-            ]
-        window = PacedWindow(self._tools.sources[-1], self._start_bytes, self._tools.pace)
-        for medium in media:
-            self._mismatches = merge((*self._mismatches, *self._find_mismatches(medium, window)))
-        if self._mismatches:
+        found = read_back(self.pinned, after, self.ranges, self._window(-1), self._tools, large=self.is_large)
+        self._read_back = found.source
+        self._mismatches = found.mismatches
+        if found.mismatches:
             self.fail(f"what was read back from {self.job.path} is not what was written")
-
-    def _find_mismatches(self, medium: Medium, window: PacedWindow) -> tuple[Range, ...]:
-        if not self.is_large:
-            return tuple(self._find_small_mismatches(medium, window))
-        found = compare(medium, window, self.ranges, threads=_THREADS, stop=self._tools.stop, tick=_no_tick)
-        if found.unreadable or found.gave_up or found.stopped:
+        elif not found.is_whole:
             self.fail(f"{self.job.path} was not read back as a whole")
-        return found.mismatches
 
-    def _find_small_mismatches(self, medium: Medium, window: PacedWindow) -> Sequence[Range]:
-        buffers = self._tools.buffers
-        found = []
-        for block in _cut(self.ranges):
-            data = buffers.block[: block.length_bytes]
-            medium.read_into(data, block.start_bytes)
-            if not window.matches(block.start_bytes, data, buffers.expected):
-                found.append(block)
-        return found
+    def _window(self, number: int) -> PacedWindow:
+        """Return this file's part of the stream of a pass."""
+        return PacedWindow(self._tools.sources[number], self._start_bytes, self._tools.pace)
 
     def fail(self, problem: str) -> None:
         """Keep the file, for this reason; the first one counts."""
@@ -359,18 +277,6 @@ class FileWork:
             old=self._before.old if is_moved else (),
             standing=self._standing,
         )
-
-
-def _no_tick(done_bytes: int, failures: int) -> None:
-    """Files report no progress of their own."""
-
-
-def _cut(ranges: Sequence[Range]) -> list[Range]:
-    return [
-        Range(start, min(BLOCK_BYTES, item.end_bytes - start))
-        for item in ranges
-        for start in range(item.start_bytes, item.end_bytes, BLOCK_BYTES)
-    ]
 
 
 def _seek_data(descriptor: int, size_bytes: int) -> list[tuple[int, int]]:

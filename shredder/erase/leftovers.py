@@ -4,7 +4,7 @@ import contextlib
 import os
 from dataclasses import dataclass
 
-from shredder.erase.file_work import FileJob
+from shredder.erase.file_job import FileJob
 from shredder.erase.names import open_folder, rename
 from shredder.erase.unfinished import Entry, Unfinished
 from shredder.log_model import FileId, Grade

@@ -144,12 +144,9 @@ def test_who_has_it_open_is_found_and_it_is_kept(
 ) -> None:
     log = write_log(point / "log", 100)
     job = job_for(log)
-    code = (
-        f"import mmap, os, sys; path = sys.argv[1]; {HOLDING[holding]}; print(); sys.stdout.flush(); input()"
-    )
+    code = f"import mmap, os, sys; path = sys.argv[1]; {HOLDING[holding]}; print(flush=True); input()"
     words = [sys.executable, "-c", code, str(log)]
-    process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-    undo.callback(process.wait)
+    process = undo.enter_context(subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE))
     undo.callback(process.kill)
     assert process.stdout and process.stdout.readline()
     file = (job.file.device, job.file.inode)
@@ -322,7 +319,7 @@ def test_two_runs_of_one_policy_do_not_overlap(point: Path, tmp_path: Path) -> N
 def test_a_device_that_drops_what_it_takes_keeps_the_file(
     loop_factory: MakeLoop, mounted: Mount, tmp_path: Path, undo: ExitStack
 ) -> None:
-    """The file behind the loop device loses its space, and there is none left; some kernels report no error."""
+    """The file behind the loop device loses its space, and none is left; some kernels report no error."""
     small = tmp_path / "small"
     small.mkdir()
     run("mount", "-t", "tmpfs", "-o", "size=40m", "none", small)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from shredder.discover.placement import Places
 from shredder.erase.batch import HowToShred, shred_files
-from shredder.erase.file_work import Eyes, FileJob
+from shredder.erase.file_job import Eyes, FileJob
 from shredder.erase.keystream import RandomSource, Source
 from shredder.erase.leftovers import find_leftovers
 from shredder.erase.transfer import StopFlag

@@ -1,0 +1,62 @@
+"""What a file's way through a round needs: the job, what discovery lends, what all files share."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from shredder.erase.keystream import Source
+from shredder.erase.pace import Pace
+from shredder.erase.raw_view import RawDevices
+from shredder.erase.transfer import Buffers, StopFlag
+from shredder.erase.unfinished import Entry
+from shredder.log_model import After, FileId, Grade, Placement
+
+
+class Eyes(Protocol):
+    """What the room of discovery lends: how files lie, and which names they have."""
+
+    def refresh(self) -> None:
+        """Forget what may have changed since files were placed."""
+
+    def place(self, descriptor: int) -> Placement:
+        """Return where an open file lies; raises OSError."""
+
+    def find_names(self, folder: int, device: str, inode: int, links: int) -> tuple[str, ...]:
+        """Return the names of an inode, as far as they can be found."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileJob:
+    """One file to shred.
+
+    Args:
+        path: what the report calls it.
+        base: a trusted folder; no link below it is followed.
+        folder: the absolute path of the folder that holds it, at or below `base`.
+        name: its name there.
+        file: which file it must be.
+        accept: the predicted grades at which it is touched at all.
+        after: what becomes of its name.
+        continues: what an earlier run left of it.
+    """
+
+    path: str
+    base: str
+    folder: str
+    name: str
+    file: FileId
+    accept: frozenset[Grade]
+    after: After
+    continues: Entry | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What all files of a run share. `sources` has one stream a pass."""
+
+    sources: tuple[Source, ...]
+    read_back: bool
+    pace: Pace
+    eyes: Eyes
+    devices: RawDevices
+    buffers: Buffers
+    stop: StopFlag
