@@ -1,4 +1,4 @@
-"""The evidence log: JSON lines, each holding the digest of the line before it.
+"""The evidence log of disks and logs: JSON lines, each holding the digest of the line before it.
 
 A line is the canonical JSON of seq, at, previous, event and data. Nothing in the
 file is ever changed; the certificate's only subject is the digest of the whole file.
@@ -16,7 +16,10 @@ from pathlib import Path
 
 from shredder import records
 from shredder.errors import CertificateError, ShredderError, UndeliveredError, UsageError
-from shredder.events import Recorded
+from shredder.events import Recorded as DiskRecorded
+from shredder.log_events import LogRecorded
+
+Recorded: typing.TypeAlias = DiskRecorded | LogRecorded
 
 FIRST_PREVIOUS = "0" * 64
 

@@ -18,6 +18,7 @@ from shredder.events import (
     VerifyStarted,
     WriteFailed,
 )
+from shredder.log_events import LogEvent
 from shredder.model import PassKind, Step
 
 _DIGEST_DIGITS = 64
@@ -85,6 +86,8 @@ def read_history(entries: Sequence[Entry]) -> History:
             _refuse(entry, "stands after the end of the run")
         if isinstance(entry.event, RunEnded):
             ended = entry.event
+        elif isinstance(entry.event, LogEvent):
+            _refuse(entry, "is of a run over logs")
         elif isinstance(entry.event, RunStarted):
             _refuse(entry, "starts the run a second time")
         elif entry.event.path not in devices:

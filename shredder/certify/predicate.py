@@ -204,8 +204,8 @@ class Subject:
     sha256: str
 
 
-def read_statement(payload: bytes) -> dict[str, object]:
-    """Parse a signed payload and check that it is a statement of this kind, with nothing unknown in it.
+def parse_statement(payload: bytes) -> dict[str, object]:
+    """Parse a signed payload that is a statement of whatever kind.
 
     Raises:
         CertificateError: it is not.
@@ -216,13 +216,32 @@ def read_statement(payload: bytes) -> dict[str, object]:
         raise CertificateError(error.message) from None
     if not isinstance(data, dict) or set(data) != {"_type", "subject", "predicateType", "predicate"}:
         raise CertificateError("the certificate does not hold an in-toto statement")
-    if (data["_type"], data["predicateType"]) != (STATEMENT_TYPE, PREDICATE_TYPE):
-        raise CertificateError(
-            f"the certificate is not of type {PREDICATE_TYPE}", hint="a newer version of shredder may know it"
-        )
+    return data
+
+
+def read_statement(payload: bytes) -> dict[str, object]:
+    """Parse a signed payload and check that it is a statement about disks, with nothing unknown in it.
+
+    Raises:
+        CertificateError: it is not.
+    """
+    data = parse_statement(payload)
+    check_type(data, PREDICATE_TYPE)
     read_subject(data)
     read_predicate(data)
     return data
+
+
+def check_type(statement: dict[str, object], kind: str) -> None:
+    """Make sure that a statement has this predicate type.
+
+    Raises:
+        CertificateError: it has another one.
+    """
+    if (statement["_type"], statement["predicateType"]) != (STATEMENT_TYPE, kind):
+        raise CertificateError(
+            f"the certificate is not of type {kind}", hint="a newer version of shredder may know it"
+        )
 
 
 def read_subject(statement: dict[str, object]) -> Subject:

@@ -4,6 +4,8 @@ import textwrap
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from shredder.certify.log_predicate import LOGS_TYPE, LogsPredicate, read_logs_predicate
+from shredder.certify.log_render import rule_lines, run_lines
 from shredder.certify.nist import NOT_DONE
 from shredder.certify.predicate import (
     DeviceFacts,
@@ -11,18 +13,14 @@ from shredder.certify.predicate import (
     PassFacts,
     Predicate,
     SignatureLine,
-    Span,
     VerificationFacts,
     read_predicate,
     read_subject,
 )
 from shredder.certify.recipe import openssl_recipe
+from shredder.certify.text import LABEL_WIDTH, WIDTH, field, host_lines, range_lines, wrapped
 from shredder.errors import CertificateError
 from shredder.units import duration, printable
-
-_WIDTH = 100
-_SHOWN_RANGES = 8
-_LABEL_WIDTH = 22
 
 
 def render_text(
@@ -47,16 +45,17 @@ def render_text(
     Raises:
         CertificateError: the statement is not one.
     """
-    predicate, subject = read_predicate(statement), read_subject(statement)
-    lines = [predicate.headline, "", *_run_lines(predicate)]
-    lines += [_field("signed by key", key_id), _field("signer", signer)]
-    lines += [_field("evidence", subject.name), _field("evidence sha256", subject.sha256)]
+    is_logs = statement.get("predicateType") == LOGS_TYPE
+    predicate = read_logs_predicate(statement) if is_logs else read_predicate(statement)
+    subject = read_subject(statement)
     try:
-        for device in predicate.devices:
-            lines += ["", *_device_lines(device, subject.name)]
+        about, done = _describe(predicate, subject.name)
     except ValueError:
         raise CertificateError("the certificate holds text where a number must stand") from None
-    lines += _left_out_lines(predicate)
+    lines = [predicate.headline, "", *about]
+    lines += [field("signed by key", key_id), field("signer", signer)]
+    lines += [field("evidence", subject.name), field("evidence sha256", subject.sha256)]
+    lines += done
     lines += ["", "what this certificate claims", *_sentences(predicate.claims)]
     lines += ["", "what it does not claim", *_sentences(predicate.disclaimers)]
     lines += ["", "how to check the signature with openssl, in the folder of these files"]
@@ -65,106 +64,92 @@ def render_text(
     return "\n".join([text, *(f"  {line}" for line in recipe), ""])
 
 
-def _field(label: str, value: str, indent: str = "") -> str:
-    return f"{indent}{label:<{_LABEL_WIDTH}}{value}"
+def _describe(predicate: Predicate | LogsPredicate, evidence_name: str) -> tuple[list[str], list[str]]:
+    """Return the lines about the run, and those about what it was to overwrite."""
+    if isinstance(predicate, LogsPredicate):
+        return list(run_lines(predicate)), list(rule_lines(predicate, evidence_name))
+    lines: list[str] = []
+    for device in predicate.devices:
+        lines += ["", *_device_lines(device, evidence_name)]
+    return list(_run_lines(predicate)), [*lines, *_left_out_lines(predicate)]
 
 
 def _run_lines(predicate: Predicate) -> Iterator[str]:
     host, method = predicate.host, predicate.method
-    yield _field("run", predicate.run_id)
-    yield _field("tool", predicate.tool)
-    yield _field("plan digest", predicate.plan_digest)
-    yield _field("time (claimed)", f"{predicate.claimed_started_at} to {predicate.claimed_ended_at}")
-    yield _field("host", host.hostname)
-    yield _field("host vendor", host.vendor)
-    yield _field("host product", host.product)
-    yield _field("host serial", host.serial)
-    yield _field("host product uuid", host.product_uuid)
-    yield _field("host machine id", host.machine_id)
-    yield _field("kernel", host.kernel)
-    yield _field("clock source", host.clock_source)
-    yield _field("method", f"{method.name}, verification {method.verification}")
-    yield _field("allowed", ", ".join(method.allowances) or "nothing")
+    yield field("run", predicate.run_id)
+    yield field("tool", predicate.tool)
+    yield field("plan digest", predicate.plan_digest)
+    yield field("time (claimed)", f"{predicate.claimed_started_at} to {predicate.claimed_ended_at}")
+    yield from host_lines(host)
+    yield field("method", f"{method.name}, verification {method.verification}")
+    yield field("allowed", ", ".join(method.allowances) or "nothing")
 
 
 def _device_lines(device: DeviceFacts, evidence_name: str) -> Iterator[str]:
     yield f"device {device.path}: {device.verdict}"
     for problem in device.problems:
-        yield from _wrapped(f"! {problem}")
-    yield _field("kind", f"{device.kind}, medium {device.medium}", "  ")
+        yield from wrapped(f"! {problem}")
+    yield field("kind", f"{device.kind}, medium {device.medium}", "  ")
     if device.aliases:
-        yield _field("also known as", ", ".join(device.aliases), "  ")
+        yield field("also known as", ", ".join(device.aliases), "  ")
     yield from _identity_lines(device)
-    yield _field("direct reads", device.direct_reads, "  ")
+    yield field("direct reads", device.direct_reads, "  ")
     for refusal in device.refusals:
-        yield from _wrapped(f"refused ({refusal.kind}): {refusal.detail}")
+        yield from wrapped(f"refused ({refusal.kind}): {refusal.detail}")
     for allowed in device.allowed:
-        yield from _wrapped(f"allowed all the same ({allowed.kind}): {allowed.detail}")
+        yield from wrapped(f"allowed all the same ({allowed.kind}): {allowed.detail}")
     for item in device.passes:
         yield from _pass_lines(item, len(device.passes))
     if device.verification is None:
-        yield _field("verification", NOT_DONE, "  ")
+        yield field("verification", NOT_DONE, "  ")
     else:
         yield from _verification_lines(device.verification, evidence_name)
-    yield from _range_lines("missed at least one pass", device.unwritten, evidence_name)
-    yield from _range_lines("missed every pass", device.untouched, evidence_name)
+    yield from range_lines("missed at least one pass", device.unwritten, evidence_name)
+    yield from range_lines("missed every pass", device.untouched, evidence_name)
     yield from _nist_lines(device.nist)
 
 
 def _identity_lines(device: DeviceFacts) -> Iterator[str]:
     identity = device.identity
-    yield _field("size", f"{identity.size_bytes} bytes, sectors of {identity.logical_sector_bytes}", "  ")
+    yield field("size", f"{identity.size_bytes} bytes, sectors of {identity.logical_sector_bytes}", "  ")
     if identity.start_bytes != "0":
-        yield _field("begins at byte", identity.start_bytes, "  ")
-    yield _field("wwn", identity.wwn, "  ")
-    yield _field("by path", identity.by_path, "  ")
-    yield _field("partition table uuid", identity.partition_table_uuid, "  ")
-    yield _field("instance", identity.instance, "  ")
+        yield field("begins at byte", identity.start_bytes, "  ")
+    yield field("wwn", identity.wwn, "  ")
+    yield field("by path", identity.by_path, "  ")
+    yield field("partition table uuid", identity.partition_table_uuid, "  ")
+    yield field("instance", identity.instance, "  ")
 
 
 def _pass_lines(item: PassFacts, passes: int) -> Iterator[str]:
     name = f"pass {item.number} of {passes}"
     if item.started_at == NOT_DONE:
-        yield _field(name, f"{item.writes}: not begun", "  ")
+        yield field(name, f"{item.writes}: not begun", "  ")
         return
     written = sum(int(part.length) for part in item.written)
-    yield _field(name, f"{item.writes}: {written} bytes written, write errors {item.write_errors}", "  ")
-    yield _field("", f"flush {item.flush}", "  ")
-    yield _field("", f"{item.started_at} to {item.ended_at}, {_took(item.elapsed_ms)}", "  ")
+    yield field(name, f"{item.writes}: {written} bytes written, write errors {item.write_errors}", "  ")
+    yield field("", f"flush {item.flush}", "  ")
+    yield field("", f"{item.started_at} to {item.ended_at}, {_took(item.elapsed_ms)}", "  ")
     if item.ended_early != "no":
-        yield _field("", f"ended early: {item.ended_early}", "  ")
+        yield field("", f"ended early: {item.ended_early}", "  ")
     for error in item.errors:
-        yield _field("", f"error: {error}", "  ")
+        yield field("", f"error: {error}", "  ")
 
 
 def _verification_lines(item: VerificationFacts, evidence_name: str) -> Iterator[str]:
     amount = f"{item.checked_bytes} of {item.to_check_bytes} bytes compared"
-    yield _field("verification", f"{item.kind}, pass {item.pass_number}: {amount}", "  ")
-    yield _field("", f"{item.started_at} to {item.ended_at}, {_took(item.elapsed_ms)}", "  ")
-    yield _field("", f"read errors {item.read_errors}, ended early: {item.ended_early}", "  ")
+    yield field("verification", f"{item.kind}, pass {item.pass_number}: {amount}", "  ")
+    yield field("", f"{item.started_at} to {item.ended_at}, {_took(item.elapsed_ms)}", "  ")
+    yield field("", f"read errors {item.read_errors}, ended early: {item.ended_early}", "  ")
     if item.seed_hex:
-        yield _field("", f"seed {item.seed_hex}", "  ")
-        yield _field("", f"independent samples {item.independent_samples}", "  ")
-    yield _field("confidence", item.confidence, "  ")
-    yield from _range_lines("differs (whole sectors)", item.mismatches, evidence_name)
-    yield from _range_lines("could not be read", item.unreadable, evidence_name)
+        yield field("", f"seed {item.seed_hex}", "  ")
+        yield field("", f"independent samples {item.independent_samples}", "  ")
+    yield field("confidence", item.confidence, "  ")
+    yield from range_lines("differs (whole sectors)", item.mismatches, evidence_name)
+    yield from range_lines("could not be read", item.unreadable, evidence_name)
 
 
 def _took(elapsed_ms: str) -> str:
     return duration(int(elapsed_ms) // 1000)
-
-
-def _range_lines(label: str, ranges: tuple[Span, ...], evidence_name: str) -> Iterator[str]:
-    if not ranges:
-        return
-    places = "1 range" if len(ranges) == 1 else f"{len(ranges)} ranges"
-    yield f"  {label}: {sum(int(item.length) for item in ranges)} bytes in {places}"
-    for item in ranges[:_SHOWN_RANGES]:
-        first, length = int(item.start), int(item.length)
-        yield f"    bytes {first} to {first + length - 1} ({length} bytes)"
-    if len(ranges) > _SHOWN_RANGES:
-        more = len(ranges) - _SHOWN_RANGES
-        yield f"    and {more} more; all of them stand in the certificate's statement and in {evidence_name}"
 
 
 def _nist_lines(nist: NistFields) -> Iterator[str]:
@@ -185,7 +170,7 @@ def _nist_lines(nist: NistFields) -> Iterator[str]:
         ("destination", nist.destination),
     ):
         yield from textwrap.wrap(
-            _field(label, value, "    "), _WIDTH, subsequent_indent=" " * (_LABEL_WIDTH + 4)
+            field(label, value, "    "), WIDTH, subsequent_indent=" " * (LABEL_WIDTH + 4)
         )
     yield from _signature_lines("sanitization", nist.sanitization)
     yield from _signature_lines("verification", nist.verification)
@@ -202,7 +187,7 @@ def _signature_lines(act: str, line: SignatureLine) -> Iterator[str]:
         ("contact", line.contact),
         ("signature", line.signature),
     ):
-        yield _field(f"  {label}", value, "    ")
+        yield field(f"  {label}", value, "    ")
 
 
 def _left_out_lines(predicate: Predicate) -> Iterator[str]:
@@ -210,7 +195,7 @@ def _left_out_lines(predicate: Predicate) -> Iterator[str]:
         yield from ("", "devices that were not targets")
     for item in predicate.left_out:
         yield f"  {item.path}: {item.why}, {item.size_bytes} bytes, model {item.model}, serial {item.serial}"
-        yield from _wrapped(item.reason, "    ")
+        yield from wrapped(item.reason, "    ")
     if predicate.driverless_controllers:
         yield from ("", "storage controllers without a driver: what is behind them was not seen")
         yield from (f"  {name}" for name in predicate.driverless_controllers)
@@ -218,8 +203,4 @@ def _left_out_lines(predicate: Predicate) -> Iterator[str]:
 
 def _sentences(sentences: Iterable[str]) -> Iterator[str]:
     for sentence in sentences:
-        yield from textwrap.wrap(sentence, _WIDTH, initial_indent="- ", subsequent_indent="  ")
-
-
-def _wrapped(text: str, indent: str = "  ") -> list[str]:
-    return textwrap.wrap(text, _WIDTH, initial_indent=indent, subsequent_indent=indent + "  ")
+        yield from textwrap.wrap(sentence, WIDTH, initial_indent="- ", subsequent_indent="  ")

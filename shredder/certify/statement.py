@@ -49,11 +49,17 @@ def make_statement(entries: Sequence[Entry], evidence_sha256: str, evidence_name
     Raises:
         CertificateError: the evidence contradicts itself.
     """
+    predicate = records.to_json(_make_predicate(find(entries)))
+    return wrap_predicate(PREDICATE_TYPE, predicate, evidence_sha256, evidence_name)
+
+
+def wrap_predicate(kind: str, predicate: Any, evidence_sha256: str, evidence_name: str) -> dict[str, Any]:
+    """Return the statement that a predicate of this kind makes about an evidence file."""
     return {
         "_type": STATEMENT_TYPE,
         "subject": [{"name": evidence_name, "digest": {"sha256": evidence_sha256}}],
-        "predicateType": PREDICATE_TYPE,
-        "predicate": records.to_json(_make_predicate(find(entries))),
+        "predicateType": kind,
+        "predicate": predicate,
     }
 
 
@@ -72,7 +78,7 @@ def _make_predicate(report: RunReport) -> Predicate:
         plan_digest=start.plan_digest,
         claimed_started_at=report.started_at,
         claimed_ended_at=report.ended_at,
-        host=_host(plan.host),
+        host=make_host_facts(plan.host),
         method=MethodFacts(
             name=plan.method,
             verification=plan.verify.value,
@@ -87,11 +93,13 @@ def _make_predicate(report: RunReport) -> Predicate:
     )
 
 
-def _spans(ranges: Iterable[Range]) -> tuple[Span, ...]:
+def make_spans(ranges: Iterable[Range]) -> tuple[Span, ...]:
+    """Return ranges as a certificate writes them."""
     return tuple(Span(str(item.start_bytes), str(item.length_bytes)) for item in ranges)
 
 
-def _host(host: Host) -> HostFacts:
+def make_host_facts(host: Host) -> HostFacts:
+    """Return the machine as a certificate writes it."""
     return HostFacts(
         hostname=say(host.hostname),
         machine_id=say(host.machine_id),
@@ -149,8 +157,8 @@ def _device(device: DeviceReport, report: RunReport) -> DeviceFacts:
         stream_nonce=stream.nonce_hex if stream else "",
         passes=tuple(_pass(item, stream) for item in device.passes),
         verification=_verification(read_back, report.plan.nonce_hex) if read_back else None,
-        unwritten=_spans(device.unwritten),
-        untouched=_spans(device.untouched),
+        unwritten=make_spans(device.unwritten),
+        untouched=make_spans(device.untouched),
         may_still_write=device.may_still_write,
         refusals=_refusals(device.refusals),
         allowed=_refusals(step.allowed),
@@ -164,8 +172,8 @@ def _pass(item: PassReport, stream: Stream | None) -> PassFacts:
         started_at=say(item.started_at),
         ended_at=say(item.ended_at),
         elapsed_ms=str(item.elapsed_ms),
-        written=_spans(item.written),
-        unwritten=_spans(item.unwritten),
+        written=make_spans(item.written),
+        unwritten=make_spans(item.unwritten),
         write_errors=str(item.write_errors),
         errors=item.errors,
         flush=_flush(item),
@@ -200,8 +208,8 @@ def _verification(read_back: VerificationReport, nonce_hex: str) -> Verification
         checked_bytes=str(ended.checked_bytes) if ended else "0",
         independent_samples=str(started.independent),
         confidence=describe_confidence(read_back),
-        mismatches=_spans(ended.mismatches) if ended else (),
-        unreadable=_spans(ended.unreadable) if ended else (),
+        mismatches=make_spans(ended.mismatches) if ended else (),
+        unreadable=make_spans(ended.unreadable) if ended else (),
         read_errors=str(ended.read_errors) if ended else "0",
         ended_early=_early(stopped=ended.stopped, gave_up=ended.gave_up) if ended else NOT_DONE,
     )

@@ -6,11 +6,10 @@ from typing import Any
 
 from shredder.certify.envelope import Envelope, read_envelope, verify
 from shredder.certify.evidence import Entry, read_evidence
-from shredder.certify.findings import find
 from shredder.certify.keys import PublicKey, is_ed25519_key
-from shredder.certify.predicate import Subject, read_statement, read_subject
-from shredder.certify.reports import RunReport
-from shredder.certify.statement import make_statement, statement_bytes
+from shredder.certify.kinds import Report, find_any, read_any_statement, state_any
+from shredder.certify.predicate import Subject, read_subject
+from shredder.certify.statement import statement_bytes
 from shredder.errors import CertificateError
 
 SIGNER_UNKNOWN = "signer not established"
@@ -23,7 +22,7 @@ class Checked:
     `trusted` is False when only its integrity was asked for; `notes` are for the reader.
     """
 
-    report: RunReport
+    report: Report
     statement: dict[str, Any]
     entries: tuple[Entry, ...]
     key_id: str
@@ -38,7 +37,7 @@ def find_evidence_name(envelope_data: bytes) -> str:
     Raises:
         CertificateError: it is no certificate, or the name is more than a file name.
     """
-    return read_subject(read_statement(read_envelope(envelope_data).payload)).name
+    return read_subject(read_any_statement(read_envelope(envelope_data).payload)).name
 
 
 def check_certificate(
@@ -66,15 +65,15 @@ def check_certificate(
     # 2. Its signature is that of the key.
     key = _choose_key(envelope, trusted_key, integrity_only, found_key)
     payload = verify(envelope, key)
-    # 3. What was signed is a statement of the known kind, with nothing unknown in it.
-    statement = read_statement(payload)
+    # 3. What was signed is a statement of a known kind, with nothing unknown in it.
+    statement = read_any_statement(payload)
     subject = read_subject(statement)
     # 4. The evidence is the file that the statement names.
     data = _match_evidence(evidence, subject)
     # 5. The evidence is well formed, and its chain has no gap.
     entries = read_evidence(data, subject.name)
     # 6. The statement says what follows from the evidence, and nothing else.
-    if statement_bytes(make_statement(entries, subject.sha256, subject.name)) != payload:
+    if statement_bytes(state_any(entries, subject.sha256, subject.name)) != payload:
         raise CertificateError(
             "the certificate does not say what its evidence says",
             hint="do not rely on it; whoever signed it made it by other means",
@@ -82,7 +81,7 @@ def check_certificate(
     # 7. What the run came to decides the exit code.
     trusted = trusted_key is not None
     notes = () if trusted else (SIGNER_UNKNOWN,)
-    return Checked(find(entries), statement, entries, envelope.keyid, is_ed25519_key(key), trusted, notes)
+    return Checked(find_any(entries), statement, entries, envelope.keyid, is_ed25519_key(key), trusted, notes)
 
 
 def _choose_key(

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from shredder.certify.reports import RunReport
 from shredder.certify.stream_keys import read_stream_keys
 from shredder.cli import say
 from shredder.cli.checking import read_certificate, trust_option
@@ -15,7 +16,7 @@ from shredder.cli.tables import render_ranges
 from shredder.decommission.audit import Audit, audit_medium
 from shredder.decommission.interrupts import stop_on_signals
 from shredder.decommission.prepare import find_targets, require_root, survey
-from shredder.errors import ExitCode
+from shredder.errors import ExitCode, UsageError
 from shredder.records import to_json
 from shredder.units import binary_size, printable
 
@@ -46,13 +47,16 @@ def command(
     Nothing is written.
     """
     checked = read_certificate(certificate, trust, integrity_only=trust is None)
+    report = checked.report
+    if not isinstance(report, RunReport):
+        raise UsageError(f"{certificate} is about logs", hint="an audit reads a disk or an image again")
     if not image:
         require_root()
     (medium,) = find_targets(survey(), (device,), image=image)
     keys = read_stream_keys(read_bytes(stream_keys), str(stream_keys))
     with stop_on_signals() as stop:
-        monitor = choose_monitor([entry.step for entry in checked.report.devices], as_json=as_json)
-        result = audit_medium(medium, checked.report, keys, samples=sample, monitor=monitor, stop=stop)
+        monitor = choose_monitor([entry.step for entry in report.devices], as_json=as_json)
+        result = audit_medium(medium, report, keys, samples=sample, monitor=monitor, stop=stop)
     _report(result, checked.notes, as_json=as_json)
     return result.exit_code
 

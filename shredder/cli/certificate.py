@@ -1,11 +1,14 @@
 """`shredder certificate verify|show`."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
 
+from shredder.certify.kinds import Report
 from shredder.certify.render import render_text
+from shredder.certify.reports import RunReport
 from shredder.cli.checking import read_certificate, trust_option
 from shredder.cli.options import json_option
 from shredder.units import printable
@@ -45,14 +48,25 @@ def verify(file: Path, trust: Path | None, integrity_only: bool, as_json: bool) 
         }
         click.echo(json.dumps(found, indent=2))
         return report.exit_code
-    click.echo(report.headline)
-    for device in report.devices:
-        click.echo(f"  {printable(device.step.path)}: {device.verdict}")
+    click.echo(printable(report.headline))
+    for line in _list_verdicts(report):
+        click.echo(f"  {printable(line)}")
     click.echo("the certificate is intact and agrees with its evidence")
     click.echo(f"signed by key {checked.key_id}" + (", which you trust" if checked.trusted else ""))
     for note in checked.notes:
         click.echo(note)
     return report.exit_code
+
+
+def _list_verdicts(report: Report) -> Iterator[str]:
+    """What each target came to; of logs, what was not done as promised."""
+    if isinstance(report, RunReport):
+        yield from (f"{device.step.path}: {device.verdict}" for device in report.devices)
+        return
+    for rule in report.rules:
+        yield from (f"{rule.name}: {problem.reason}" for problem in rule.problems)
+        for file in rule.files:
+            yield from (f"{file.path}: {file.verdict}, {problem.reason}" for problem in file.problems)
 
 
 @command.command("show")

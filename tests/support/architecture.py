@@ -8,7 +8,7 @@ from pathlib import Path
 
 _FLOORS: dict[int, tuple[frozenset[str], ...]] = {
     1: (frozenset(("errors", "units", "ranges", "records", "settings", "statx")),),
-    2: (frozenset(("model", "events", "log_model", "log_policy")),),
+    2: (frozenset(("model", "events", "log_model", "log_policy", "log_events")),),
     3: tuple(frozenset((room,)) for room in ("discover", "plan", "erase", "certify")),
     4: tuple(frozenset((room,)) for room in ("decommission", "image", "logs")),
     5: (frozenset(("cli", "__main__")),),

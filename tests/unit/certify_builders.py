@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from shredder.certify.envelope import PAYLOAD_TYPE, envelope_bytes, pae, sign
 from shredder.certify.evidence import FIRST_PREVIOUS, Entry, encode_entries, encode_entry, stamp
+from shredder.certify.evidence import Recorded as AnyRecorded
 from shredder.certify.keys import PrivateKey
 from shredder.certify.profiles import read_profile
 from shredder.certify.statement import make_statement, statement_bytes
@@ -173,7 +174,7 @@ def good_run(plan: Plan) -> list[Recorded]:
     return [*happened, RunEnded(interrupted=False)]
 
 
-def chain(happened: Iterable[Recorded]) -> tuple[Entry, ...]:
+def chain(happened: Iterable[AnyRecorded]) -> tuple[Entry, ...]:
     """Give the events their numbers, a second each, and their chain."""
     entries: list[Entry] = []
     previous = FIRST_PREVIOUS
@@ -183,7 +184,7 @@ def chain(happened: Iterable[Recorded]) -> tuple[Entry, ...]:
     return tuple(entries)
 
 
-def state(happened: Iterable[Recorded]) -> dict[str, Any]:
+def state(happened: Iterable[AnyRecorded]) -> dict[str, Any]:
     """The statement about these events."""
     entries = chain(happened)
     return make_statement(entries, hashlib.sha256(encode_entries(entries)).hexdigest(), EVIDENCE_NAME)
