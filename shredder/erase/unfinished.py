@@ -17,7 +17,7 @@ from shredder.errors import RefusedError, UsageError
 from shredder.log_model import After, FileId
 from shredder.records import from_json
 
-_BEGIN, _RENAMED, _ONLY = "begin", "renamed", "only"
+_BEGIN, _RENAMED = "begin", "renamed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,21 +65,22 @@ class Unfinished:
     """
 
     def __init__(self, path: Path) -> None:
-        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+        self._path = path
+        self._lock = _open(path.with_name(path.name + ".lock"))
         try:
-            self._descriptor = os.open(path, flags, 0o600)
-        except OSError as error:
-            raise RefusedError(f"{path} cannot be used ({error.strerror})") from None
-        try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            _sync_folder(path.parent)
-            self._entries, self._renamed = _read(self._descriptor, str(path))
-            self._write_anew()
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._descriptor = _open(path)
         except BlockingIOError:
-            os.close(self._descriptor)
+            os.close(self._lock)
             raise RefusedError(f"another run holds {path}") from None
         except BaseException:
-            os.close(self._descriptor)
+            os.close(self._lock)
+            raise
+        try:
+            self._entries, self._renamed = _read(self._descriptor, str(path))
+            self._write_anew()
+        except BaseException:
+            self.close()
             raise
 
     @property
@@ -123,16 +124,23 @@ class Unfinished:
         self._write_anew()
 
     def close(self) -> None:
-        """Let go of the list; the file stays, as others may be waiting for its lock."""
+        """Let go of the list; the file of its lock stays, as others may be waiting for it."""
         os.close(self._descriptor)
+        os.close(self._lock)
 
     def _write_anew(self) -> None:
-        if self._entries:
-            self._append([_ONLY, [_values(entry) for entry in self._entries.values()]])
-            self._append([_RENAMED, list(self._renamed)])
-        else:
+        if not self._entries:
             os.ftruncate(self._descriptor, 0)
             os.fdatasync(self._descriptor)
+            return
+        fresh = self._path.with_name(self._path.name + ".new")
+        fresh.unlink(missing_ok=True)
+        before, self._descriptor = self._descriptor, _open(fresh)
+        os.close(before)
+        self._append([_BEGIN, [_values(entry) for entry in self._entries.values()]])
+        self._append([_RENAMED, list(self._renamed)])
+        fresh.replace(self._path)
+        _sync_folder(self._path.parent)
 
     def _append(self, step: list[Any]) -> None:
         left = memoryview(json.dumps(step, separators=(",", ":")).encode() + b"\n")
@@ -143,6 +151,16 @@ class Unfinished:
 
 def _key(entry: Entry) -> _Key:
     return entry.folder, entry.name, entry.inode
+
+
+def _open(path: Path) -> int:
+    flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        descriptor = os.open(path, flags, 0o600)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise RefusedError(f"{path} cannot be used ({error.strerror})") from None
+    return descriptor
 
 
 def _sync_folder(folder: Path) -> None:
@@ -174,9 +192,8 @@ def _take(entries: dict[_Key, Entry], renamed: set[_Key], step: str, rows: list[
     if step == _RENAMED:
         renamed.update((folder, name, inode) for folder, name, inode in rows)
         return
-    if step == _ONLY:
-        entries.clear()
-        renamed.clear()
+    if step != _BEGIN:
+        raise ValueError(step)
     for row in rows:
         entry = from_json(Entry, dict(zip(_NAMES, row, strict=True)), "entry")
         entries[_key(entry)] = entry
