@@ -6,6 +6,7 @@ last step, so the next run finds what a killed one left, under either name.
 
 import contextlib
 import os
+import resource
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -22,8 +23,10 @@ from shredder.erase.unfinished import Entry, Unfinished
 from shredder.log_model import After, FileOutcome, FileState, ReadBack
 from shredder.units import KIB
 
-# a descriptor for each file and each folder, within the usual limit of 1024
-_ROUND_FILES = 384
+# a round costs some ten flushes, whatever its size; each file holds a descriptor, and its folder another
+_ROUND_FILES = 1024
+_DESCRIPTORS = 4096
+_OTHER_DESCRIPTORS = 128
 _LARGEST_BLOCK_BYTES = 64 * KIB
 
 
@@ -62,12 +65,22 @@ def shred_files(
     waiting = iter(jobs)
     next_bytes = 0
     try:
-        while some := tuple(islice(waiting, _ROUND_FILES)):
+        round_files = _choose_round_files()
+        while some := tuple(islice(waiting, round_files)):
             with _Round(tools, unfinished, next_bytes) as current:
                 yield from current.carry_out(some)
                 next_bytes = current.next_bytes
     finally:
         devices.close()
+
+
+def _choose_round_files() -> int:
+    """Raise the usual limit of 1024 descriptors where we may; return how many files have room."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard == resource.RLIM_INFINITY or hard >= _DESCRIPTORS:
+        soft = max(soft, _DESCRIPTORS)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return max(1, min(_ROUND_FILES, (soft - _OTHER_DESCRIPTORS) // 2))
 
 
 class _Round:

@@ -20,6 +20,9 @@ class Eyes(Protocol):
     def place(self, descriptor: int) -> Placement:
         """Return where an open file lies; raises OSError."""
 
+    def place_again(self, descriptor: int, before: Placement) -> Placement:
+        """Return where a file lies that was placed before; raises OSError."""
+
     def find_names(self, folder: int, device: str, inode: int, links: int) -> tuple[str, ...]:
         """Return the names of an inode, as far as they can be found."""
 

@@ -51,7 +51,7 @@ class FileWork:
         self._start_bytes = start_bytes
         self._tools = tools
         self._state = FileState.UNTOUCHED
-        self._before = self._after = self._place()
+        self._before = self._after = self._reachable(tools.eyes.place(pinned.fileno()))
         self._graded: Graded | None = None
         self._read_back = ReadBack.NONE
         self._unwritten: tuple[Range, ...] = ()
@@ -70,9 +70,8 @@ class FileWork:
         """Whether it is worth threads of its own, and direct I/O."""
         return self.pinned.size_bytes >= LARGE_BYTES
 
-    def _place(self) -> Placement:
+    def _reachable(self, found: Placement) -> Placement:
         """Return the placement; without raw places where their device does not let itself be read."""
-        found = self._tools.eyes.place(self.pinned.fileno())
         try:
             for place in found.old:
                 self._tools.devices.get(place.device)
@@ -105,11 +104,14 @@ class FileWork:
         found = [(item.file_bytes, item.file_bytes + item.length_bytes) for item in extents]
         if not extents:
             found = _seek_data(self.pinned.fileno(), self.pinned.facts.size_bytes)
-        aligned = (
-            span(first - first % block_bytes, min(end_bytes, -(-end // block_bytes) * block_bytes))
+        aligned = [
+            item
             for first, end in found
-        )
-        return merge(item for pair in aligned for item in pair)
+            for item in span(
+                first - first % block_bytes, min(end_bytes, -(-end // block_bytes) * block_bytes)
+            )
+        ]
+        return merge(aligned) if len(aligned) > 1 else tuple(aligned)
 
     def overwrite(self, number: int) -> None:
         """Write one pass; `number` counts from 0."""
@@ -158,7 +160,8 @@ class FileWork:
     def look_again(self) -> None:
         """See where the file lies now."""
         try:
-            self._after = self._place()
+            found = self._tools.eyes.place_again(self.pinned.fileno(), self._before)
+            self._after = found if found is self._before else self._reachable(found)
         except OSError as error:
             self.fail(f"{self.job.path} cannot be looked at ({describe_error(error)})")
 

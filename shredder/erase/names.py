@@ -9,6 +9,7 @@ from pathlib import Path
 _RENAME_NOREPLACE = 1  # <linux/fs.h>
 _LETTERS = string.ascii_letters + string.digits
 _TO_LETTERS = bytes(ord(_LETTERS[byte % len(_LETTERS)]) for byte in range(256))
+_LONG = 8  # from here on nobody draws a name that is taken; renaming would refuse it all the same
 _TRIES = 100
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
@@ -20,6 +21,8 @@ def draw_name(name: str) -> str:
 
 def draw_free_name(name: str, folder: int) -> str | None:
     """Return a random name of the same length that is free in a folder; None where short ones are used up."""
+    if len(name) >= _LONG:
+        return draw_name(name)
     for _ in range(_TRIES):
         drawn = draw_name(name)
         try:

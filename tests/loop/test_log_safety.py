@@ -278,6 +278,9 @@ class Mover(Places):
         )
         return replace(found, extents=moved)
 
+    def place_again(self, descriptor: int, before: Placement) -> Placement:
+        return self.place(descriptor)
+
 
 @pytest.mark.parametrize("size", [9000, 6 * MIB])
 def test_a_map_that_lies_proves_nothing(size: int, point: Path, tmp_path: Path) -> None:
