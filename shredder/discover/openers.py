@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,7 +60,9 @@ def find_openers(files: Collection[FileKey], own_pids: Collection[int] = ()) -> 
         files: "major:minor" as stat gives it, and inode.
         own_pids: processes that do not count.
     """
-    wanted = frozenset(files)
+    wanted: dict[int, list[FileKey]] = {}
+    for file in files:
+        wanted.setdefault(file[1], []).append(file)
     found: dict[Opener, None] = {}
     unread: list[tuple[int, str]] = []
     for pid in list_pids():
@@ -76,31 +78,44 @@ def find_openers(files: Collection[FileKey], own_pids: Collection[int] = ()) -> 
     return Openers(tuple(found), tuple(unread), sees_all_processes())
 
 
-def _keys(pid: int, wanted: Collection[FileKey]) -> Iterator[FileKey]:
-    inodes = frozenset(inode for _, inode in wanted)
-    for key in (*_opened(pid), *_mapped(pid, inodes)):
-        if key in wanted:
+def _keys(pid: int, wanted: Mapping[int, Collection[FileKey]]) -> Iterator[FileKey]:
+    """Yield those of the wanted files, given by inode, that one process has open."""
+    for key in (*_opened(pid), *_mapped(pid, wanted)):
+        if key in wanted.get(key[1], ()):
             yield key
 
 
 def _opened(pid: int) -> Iterator[FileKey]:
     folder = f"/proc/{pid}/fd"
-    yield from _look(f"{folder}/{name}" for name in os.listdir(folder))  # noqa: PTH208 - the hot loop
+    for name in os.listdir(folder):  # noqa: PTH208 - the hot loop
+        key = _look(f"{folder}/{name}")
+        if key:
+            yield key
 
 
-def _mapped(pid: int, inodes: Collection[int]) -> Iterator[FileKey]:
-    """A mapping outlives its descriptor; the device in `maps` may differ from stat's, so that is asked."""
+def _mapped(pid: int, wanted: Mapping[int, Collection[FileKey]]) -> Iterator[FileKey]:
+    """A mapping outlives its descriptor; the device in `maps` may differ from stat's, so that is asked.
+
+    Where it may not be asked (CAP_SYS_ADMIN or CAP_CHECKPOINT_RESTORE), an inode number that fits is enough.
+    """
     maps = (_PROC / str(pid) / "maps").read_bytes()
-    spans = [span.decode() for span, inode in _MAPPED.findall(maps) if int(inode) in inodes]
-    yield from _look(f"/proc/{pid}/map_files/{span}" for span in spans)
+    for span, inode in _MAPPED.findall(maps):
+        fitting = wanted.get(int(inode), ())
+        if fitting:
+            try:
+                key = _look(f"/proc/{pid}/map_files/{span.decode()}")
+            except PermissionError:
+                yield from fitting
+            else:
+                yield from (key,) if key else ()
 
 
-def _look(links: Iterable[str]) -> Iterator[FileKey]:
-    for link in links:
-        try:
-            facts = os.stat(link)  # noqa: PTH116
-        except PermissionError:
-            raise
-        except OSError:
-            continue  # closed, or unmapped, since
-        yield f"{os.major(facts.st_dev)}:{os.minor(facts.st_dev)}", facts.st_ino
+def _look(link: str) -> FileKey | None:
+    """Return the file that a link of /proc leads to; None when it was closed, or unmapped, since."""
+    try:
+        facts = os.stat(link)  # noqa: PTH116
+    except PermissionError:
+        raise
+    except OSError:
+        return None
+    return f"{os.major(facts.st_dev)}:{os.minor(facts.st_dev)}", facts.st_ino

@@ -196,9 +196,6 @@ class _Round:
             born_ns=facts.born_ns,
             size_bytes=job.continues.size_bytes if job.continues else facts.size_bytes,
             after=job.after,
-            uid=facts.uid,
-            gid=facts.gid,
-            mode=facts.mode,
         )
         return work.entry
 
@@ -242,13 +239,16 @@ class _Round:
         for work in leaving:
             work.release_name()
             if work.problem is None and work.job.after is After.RECREATE:
-                work.recreate()
+                with contextlib.suppress(OSError):  # tried again below, when the old file's space is free
+                    work.recreate()
         self._sync_folders(leaving)
         self._unfinished.renamed(
             [work.entry for work in _good(leaving) if work.entry and work.entry.new_name]
         )
         for work in _good(leaving):
             work.unlink()
+            if work.problem is None and work.job.after is After.RECREATE:
+                work.recreate_or_say()
         self._sync_folders(leaving)
 
     def _sync_folders(self, works: Sequence[FileWork]) -> None:

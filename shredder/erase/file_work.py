@@ -225,13 +225,24 @@ class FileWork:
         """Put a fresh empty file with the old owner and mode in place; one that is there already stays."""
         facts = self.pinned.facts
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        name = os.path.basename(self.job.path)  # noqa: PTH119
         with contextlib.suppress(FileExistsError):
-            fresh = os.open(os.path.basename(self.job.path), flags, 0o600, dir_fd=self.folder)  # noqa: PTH119
+            fresh = os.open(name, flags, 0o600, dir_fd=self.folder)
             try:
                 os.fchown(fresh, facts.uid, facts.gid)
                 os.fchmod(fresh, facts.mode & 0o7777)
+            except OSError:
+                os.unlink(name, dir_fd=self.folder)
+                raise
             finally:
                 os.close(fresh)
+
+    def recreate_or_say(self) -> None:
+        """Do the same; where it cannot be done, the outcome says so."""
+        try:
+            self.recreate()
+        except OSError as error:
+            self.fail(f"{self.job.path} was shredded and cannot be made again ({describe_error(error)})")
 
     def unlink(self) -> None:
         """Take the name away."""

@@ -38,9 +38,6 @@ class Entry:
     born_ns: int
     size_bytes: int
     after: After
-    uid: int
-    gid: int
-    mode: int
 
     @property
     def file(self) -> FileId:

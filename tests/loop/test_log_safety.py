@@ -177,6 +177,20 @@ def test_a_process_that_cannot_be_looked_at_is_a_doubt(point: Path) -> None:
     assert log.exists()
 
 
+def test_a_mapping_is_found_with_few_rights(point: Path, undo: ExitStack) -> None:
+    """Without CAP_SYS_ADMIN the kernel does not tell where a mapping leads, so a fitting inode counts."""
+    log = write_log(point / "log", 100)
+    file = (job_for(log).file.device, log.stat().st_ino)
+    holding = f"import mmap, os, sys; path = sys.argv[1]; {HOLDING['mapping']}; print(flush=True); input()"
+    words = [sys.executable, "-c", holding, str(log)]
+    process = undo.enter_context(subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE))
+    undo.callback(process.kill)
+    assert process.stdout and process.stdout.readline()
+    looking = f"from shredder.discover.openers import find_openers as f; print(f([{file}]).of({file})[0].pid)"
+    lacking = "--bounding-set=-sys_admin,-checkpoint_restore"
+    assert run("setpriv", lacking, "--", sys.executable, "-c", looking).strip() == str(process.pid)
+
+
 def test_whoever_opens_it_while_we_look_does_us_no_harm(point: Path) -> None:
     log = write_log(point / "log", 100)
     descriptor = os.open(log, os.O_RDWR)
@@ -382,6 +396,7 @@ def test_kills_lose_nothing_and_the_next_run_finishes(
     drawn = random.Random(20261121)
     folder = point / "logs"
     folder.mkdir()
+    caught = 0
     for _ in range(70):
         for number in range(60):
             write_plain(folder / f"access-{number:03}.log", 3000 + number)
@@ -393,6 +408,7 @@ def test_kills_lose_nothing_and_the_next_run_finishes(
         process.wait()
         process.stdout.close()
         outcomes = finish(tmp_path)
+        caught += bool(outcomes)
         assert all(item.problem is None for item in outcomes)
         named = {path.name for path in folder.iterdir()}
         assert {name for name in named if not name.endswith(".log")} == set(), "half-named"
@@ -405,6 +421,7 @@ def test_kills_lose_nothing_and_the_next_run_finishes(
         if after is not After.UNLINK:
             assert len(named) == 60
         assert not (tmp_path / "unfinished").read_bytes()
+    assert caught > 10, "the kills came too early or too late"
 
 
 def write_plain(path: Path, size: int) -> None:

@@ -34,9 +34,6 @@ def entry(name: str, inode: int = 7) -> Entry:
         born_ns=5,
         size_bytes=100,
         after=After.UNLINK,
-        uid=0,
-        gid=0,
-        mode=0o100640,
     )
 
 
