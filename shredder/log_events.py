@@ -120,11 +120,26 @@ class Left:
 
 
 @dataclass(frozen=True, slots=True)
+class ServiceBack(LogEvent):
+    """The service was brought back, or `error` says why it is not."""
+
+    rule: str
+    service: str
+    error: str | None
+    waited_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class LeftoversFound(LogEvent):
-    """What an earlier run began and did not finish. `gone` were unlinked before it ended."""
+    """What an earlier run began and did not finish.
+
+    `gone` were unlinked before it ended, `services` are those that it had stopped and that were brought
+    back now.
+    """
 
     found: tuple[Left, ...]
     gone: tuple[str, ...]
+    services: tuple[ServiceBack, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,16 +241,6 @@ class FilesShredded(LogEvent):
 
     rule: str
     files: tuple[FileResult, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class ServiceBack(LogEvent):
-    """The service was brought back, or `error` says why it is not."""
-
-    rule: str
-    service: str
-    error: str | None
-    waited_ms: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,6 +72,10 @@ def _find_problems(history: LogsHistory) -> Iterator[LogProblem]:
         yield LogProblem(ExitCode.INTERRUPTED, "the evidence stops before the end of the run")
     elif history.ended.interrupted:
         yield LogProblem(ExitCode.INTERRUPTED, "the run was stopped")
+    for service in history.leftovers.services if history.leftovers else ():
+        if service.error is not None:
+            what = f"{service.service}, STOPPED BY AN EARLIER RUN, DID NOT COME BACK: {service.error}"
+            yield LogProblem(ExitCode.SERVICE, what, is_loud=True)
     finished = {item.path for rule in history.rules for item in rule.continued}
     for left in history.leftovers.found if history.leftovers else ():
         if left.path not in finished:

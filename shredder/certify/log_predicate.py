@@ -178,6 +178,7 @@ class LogsPredicate:
     rules: tuple[RuleFacts, ...]
     holds: tuple[HoldFacts, ...]
     finished_before: tuple[str, ...]
+    brought_back: tuple[ServiceFacts, ...]
     claims: tuple[str, ...]
     disclaimers: tuple[str, ...]
 

@@ -43,6 +43,10 @@ def rule_lines(predicate: LogsPredicate, evidence_name: str) -> Iterator[str]:
         yield field("released", hold.released, _IN)
     for path in predicate.finished_before:
         yield from wrapped(f"{path}: an earlier run had begun it, and its name was gone already", "")
+    for service in predicate.brought_back:
+        yield from wrapped(
+            f"{service.service}, stopped by an earlier run, brought back: {service.outcome}", ""
+        )
     for rule in predicate.rules:
         yield from ("", *_rule_lines(rule, evidence_name))
 

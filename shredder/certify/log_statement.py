@@ -79,6 +79,7 @@ def _make_predicate(report: LogsReport) -> LogsPredicate:
         rules=tuple(_rule(rule) for rule in report.rules),
         holds=tuple(_hold(hold) for hold in start.holds),
         finished_before=report.leftovers.gone if report.leftovers else (),
+        brought_back=_brought_back(report),
         claims=claim_logs(report),
         disclaimers=disclaim_logs(report),
     )
@@ -92,6 +93,14 @@ def _previous(run: PreviousRun | None) -> PreviousFacts | None:
         claimed_started_at=run.started_at,
         claimed_ended_at=run.ended_at or "unavailable: it was killed",
         evidence_sha256=run.evidence_sha256 or "unavailable: its evidence is gone",
+    )
+
+
+def _brought_back(report: LogsReport) -> tuple[ServiceFacts, ...]:
+    services = report.leftovers.services if report.leftovers else ()
+    return tuple(
+        ServiceFacts(item.service, "brought back", _outcome(item.error), str(item.waited_ms))
+        for item in services
     )
 
 

@@ -4,6 +4,7 @@ import json
 import os
 import pwd
 import time
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,13 +19,17 @@ from shredder.cli.logs_show import (
     describe_residue,
     list_warnings,
 )
-from shredder.cli.options import json_option
+from shredder.cli.logs_shred import load_key, require_root, run_shred
+from shredder.cli.options import json_option, path_option
 from shredder.discover.logrotate import CONFIGURATION, read_rotations
 from shredder.discover.residue import find_residue
-from shredder.errors import UsageError
+from shredder.errors import ExitCode, UsageError
+from shredder.log_model import After, Grade
 from shredder.log_policy import HeldBy, Hold, Policy
+from shredder.logs.by_hand import narrow_policy, policy_for_file, with_grade
 from shredder.logs.check import check_policy
 from shredder.logs.holds import add_hold, read_holds, release_hold
+from shredder.logs.job import Asked
 from shredder.logs.load import load_policy
 from shredder.logs.policy import find_rule
 from shredder.logs.survey import look, look_and_decide, with_spans
@@ -86,13 +91,64 @@ def list_files(policy: Path, as_json: bool) -> None:
 
 
 @command.command("shred")
-@_POLICY
+@click.argument("policy", type=click.Path(path_type=Path), required=False)
+@click.option(
+    "--require",
+    type=click.Choice([grade.value for grade in Grade]),
+    help="The least grade: what cannot reach it stays untouched.  [default: the policy's]",
+)
 @click.option("--dry-run", is_flag=True, help="Say what would happen and why; nothing is written or run.")
+@click.option(
+    "--file", "file", type=click.Path(path_type=Path), help="Shred this file now, whatever its age."
+)
+@click.option(
+    "--keep-name", is_flag=True, help="With --file: overwrite it, and leave its name to the caller."
+)
+@click.option("--no-notify", is_flag=True, help="Leave it to the caller to tell of a failure.")
+@path_option("--output", help_text="Folder for evidence and certificate.  [default: one in the state folder]")
+@path_option("--key", help_text="Private key that signs the certificate.  [default: the policy's]")
 @json_option
-def shred(policy: Path, dry_run: bool, as_json: bool) -> None:
-    """Shred what falls due."""
-    if not dry_run:
-        raise UsageError("only --dry-run can be done", hint="add --dry-run")
+def shred(
+    policy: Path | None,
+    require: str | None,
+    dry_run: bool,
+    file: Path | None,
+    keep_name: bool,
+    no_notify: bool,
+    output: Path | None,
+    key: Path | None,
+    as_json: bool,
+) -> int:
+    """Shred what falls due by POLICY, or one file; write the certificate.
+
+    The exit code is 0 only when everything due was shredded at the grade that is required.
+    """
+    if policy is None and file is None:
+        raise UsageError("neither a policy nor a file was named")
+    if keep_name and file is None:
+        raise UsageError("--keep-name belongs to --file")
+    if dry_run:
+        if file is not None or policy is None:
+            raise UsageError("--dry-run is for a policy")
+        _preview(policy, as_json=as_json)
+        return ExitCode.DONE
+    require_root()
+    loaded = with_grade(_choose(policy, file, keep_name=keep_name), Grade(require) if require else None)
+    loaded = replace(loaded, notify=()) if no_notify else loaded
+    signing = load_key(key or (Path(loaded.key) if loaded.key else None))
+    files = None if file is None else (str(file.absolute()),)
+    return run_shred(Asked(loaded, files, signing, output), as_json=as_json)
+
+
+def _choose(policy: Path | None, file: Path | None, *, keep_name: bool) -> Policy:
+    if file is None:
+        return load_policy(policy or Path())
+    after = After.KEEP_NAME if keep_name else After.UNLINK
+    path = str(file.absolute())
+    return narrow_policy(load_policy(policy), path, after) if policy else policy_for_file(path, after)
+
+
+def _preview(policy: Path, *, as_json: bool) -> None:
     now_s = int(time.time())
     loaded = load_policy(policy)
     found = look_and_decide(loaded, now_s, read_holds(Path(loaded.state)))

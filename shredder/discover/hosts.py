@@ -1,6 +1,6 @@
 """The machine, as the certificate names it. Pure."""
 
-from shredder.discover.snapshot import Snapshot
+from shredder.discover.snapshot import RawHost, Snapshot
 from shredder.model import Fact, Host, Unavailable
 
 _PLACEHOLDERS = frozenset(
@@ -15,7 +15,11 @@ _PLACEHOLDERS = frozenset(
 
 def describe_host(snapshot: Snapshot) -> Host:
     """Return the host's facts; what the firmware left at its placeholder counts as unavailable."""
-    raw = snapshot.host
+    return name_host(snapshot.host)
+
+
+def name_host(raw: RawHost) -> Host:
+    """Return the facts of a host of which nothing else was looked at."""
     return Host(
         hostname=raw.hostname,
         machine_id=raw.machine_id,

@@ -47,7 +47,7 @@ def take_snapshot(own_pids: frozenset[int]) -> Snapshot:
         driverless=find_driverless(),
         zfs_loaded=Path("/sys/module/zfs").exists(),
         udev_running=Path("/run/udev/control").exists(),
-        host=_read_host(),
+        host=read_host(),
     )
 
 
@@ -62,7 +62,8 @@ def _read_loops() -> tuple[RawLoop, ...]:
     )
 
 
-def _read_host() -> RawHost:
+def read_host() -> RawHost:
+    """Look at the machine alone, without its devices."""
     system = os.uname()
     return RawHost(
         hostname=system.nodename,

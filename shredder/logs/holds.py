@@ -2,7 +2,7 @@
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -74,6 +74,24 @@ def release_hold(state: Path, name: str, by: HeldBy, now_s: int) -> Hold:
                 _write(state, (*holds[:at], released, *holds[at + 1 :]))
                 return released
     raise UsageError(f"{name} is not held")
+
+
+def forget_holds(state: Path, told: Collection[Hold], now_s: int) -> None:
+    """Take holds off the record that are over, and stand so in the evidence of a run.
+
+    Args:
+        state: the policy's state folder.
+        told: what stands in the evidence.
+        now_s: seconds since 1970.
+
+    Raises:
+        ShredderError: the file cannot be written.
+    """
+    with _locked(state):
+        holds = read_holds(state)
+        kept = tuple(hold for hold in holds if hold.is_in_force(now_s) or hold not in told)
+        if kept != holds:
+            _write(state, kept)
 
 
 @contextmanager

@@ -55,7 +55,7 @@ from shredder.logs.policy_values import read_command, read_duration, read_path
 from shredder.settings import Table, read_settings
 from shredder.units import DAY_S, MINUTE_S
 
-_STATE = "/var/lib/shredder"
+STATE = "/var/lib/shredder"
 _NOTIFY_FIELDS = frozenset(("policy", "exit_code"))
 
 
@@ -82,7 +82,7 @@ def read_policy(data: bytes, path: str) -> Policy:
         path=path,
         name=Path(path).stem,
         digest=hashlib.sha256(data).hexdigest(),
-        state=read_path(run, "state") or _STATE,
+        state=read_path(run, "state") or STATE,
         key=read_path(run, "key") or "",
         redact=run.flag("redact") or False,
         notify=read_command(run, "notify", _NOTIFY_FIELDS),

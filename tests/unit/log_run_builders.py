@@ -136,7 +136,11 @@ def good_run() -> list[LogRecorded]:
     return [
         make_start(holds=(hand,)),
         decide(rotated, young, make_decision()),
-        LeftoversFound((Left("/var/log/web/x.log.9", None),), ("/var/log/web/y.log.9",)),
+        LeftoversFound(
+            (Left("/var/log/web/x.log.9", None),),
+            ("/var/log/web/y.log.9",),
+            (ServiceBack("web", "nginx.service", None, 80),),
+        ),
         shred(left),
         LineageRotated("web", LIVE, LIVE + "-20261121T033100Z", None),
         ServiceReleased("web", "nginx.service", "stop-start", None, 120),

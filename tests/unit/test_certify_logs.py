@@ -306,16 +306,23 @@ def test_a_service_that_is_not_back_stands_in_the_first_line() -> None:
 
 
 def test_leftovers_must_be_finished() -> None:
-    left = LeftoversFound((Left("/a", None), Left("/b", "its folder is gone")), ())
+    left = LeftoversFound((Left("/a", None), Left("/b", "its folder is gone")), (), ())
     done = shred(make_result("/a", continued=True), rule="old rule")
     report = report_logs([make_start(), left, done, END])
     assert report.exit_code is ExitCode.INCOMPLETE
     assert [problem.reason for problem in report.problems] == [
         "/b, begun by an earlier run: its folder is gone"
     ]
-    only_one = LeftoversFound((Left("/a", None),), ())
+    only_one = LeftoversFound((Left("/a", None),), (), ())
     assert report_logs([make_start(), only_one, done, END]).complete
     assert not report_logs([make_start(), only_one, END]).complete
+
+
+def test_a_service_that_an_earlier_run_left_stopped_is_told() -> None:
+    stopped = LeftoversFound((), (), (ServiceBack("web", "nginx.service", "it is failed", 9),))
+    report = report_logs([make_start(), stopped, END])
+    assert report.exit_code is ExitCode.SERVICE
+    assert "nginx.service, STOPPED BY AN EARLIER RUN, DID NOT COME BACK: it is failed" in report.headline
 
 
 def _without_end(happened: list[LogRecorded]) -> list[LogRecorded]:
@@ -333,7 +340,7 @@ def _without_end(happened: list[LogRecorded]) -> list[LogRecorded]:
         ([make_start(), decide(rule="mail")], 'names the rule "mail"'),
         ([make_start(), decide(), decide()], "decides twice"),
         ([make_start(), CLEAR, decide()], "decides after the first step"),
-        ([make_start(), CLEAR, LeftoversFound((), ())], "too late"),
+        ([make_start(), CLEAR, LeftoversFound((), (), ())], "too late"),
         ([make_start(), shred()], "on which nothing was decided"),
         (_without_end(run(shred(), shred())), "not due, or done already"),
         ([make_start(), decide(make_decision(verdict=Verdict.HELD)), shred()], "is not due"),

@@ -1,0 +1,61 @@
+"""What evidence calls a file: its path, or a salted digest of it where the policy redacts."""
+
+import hashlib
+import hmac
+import re
+
+# devices are no secret, and a report without them would be of no use
+_PATH = re.compile(r"(?<![\w/])/(?!dev/)[^\s,;:()\"']+")
+
+
+class Labels:
+    """Names files for the evidence; each label stands for one path.
+
+    Args:
+        salt: what paths are hidden with; None to show them.
+    """
+
+    def __init__(self, salt: bytes | None) -> None:
+        self._salt = salt
+        self._known: dict[str, str] = {}
+        self._taken: set[str] = set()
+
+    @property
+    def salt_sha256(self) -> str:
+        """The digest of the salt, "" without one."""
+        return hashlib.sha256(self._salt).hexdigest() if self._salt else ""
+
+    def of(self, path: str) -> str:
+        """Return the label of a path."""
+        label = self._known.get(path)
+        if label is None:
+            label = self._make(path)
+            while label in self._taken:  # two names that are not UTF-8 may be written alike
+                label += "'"
+            self._known[path] = label
+            self._taken.add(label)
+        return label
+
+    def in_text(self, text: str, path: str = "") -> str:
+        """Return a message with the labels of the paths in it.
+
+        Args:
+            text: the message.
+            path: one that it is sure to speak of; it may hold spaces.
+        """
+        if self._salt and path:
+            text = text.replace(path, self.of(path))
+        if self._salt:
+            text = _PATH.sub(lambda found: self.of(found[0]), text)
+        return _plain(text)
+
+    def _make(self, path: str) -> str:
+        if self._salt is None:
+            return _plain(path)
+        digest = hmac.new(self._salt, path.encode("utf-8", "surrogateescape"), hashlib.sha256).hexdigest()
+        return f"hmac-sha256:{digest}"
+
+
+def _plain(text: str) -> str:
+    """Return text that UTF-8 can hold: a file's name is bytes."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

@@ -1,0 +1,168 @@
+"""From decisions to targets: what the evidence says of each file, and what a run is to do with it."""
+
+import contextlib
+import os
+import stat
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from shredder.discover.hard_links import find_names
+from shredder.discover.lineages import Skipped
+from shredder.discover.log_times import read_span
+from shredder.discover.openers import FileKey
+from shredder.erase.names import open_folder
+from shredder.errors import UsageError
+from shredder.log_events import FileDecision, Verdict
+from shredder.log_model import LogFile
+from shredder.log_policy import Rule, RuleKind
+from shredder.logs.labels import Labels
+from shredder.logs.policy_values import is_wild
+from shredder.logs.survey import Found
+from shredder.plan.retention import Action, Decision, Reason, explain
+
+_VERDICTS = {
+    Action.KEEP: Verdict.NOT_DUE,
+    Action.ROTATE: Verdict.ROTATE,
+    Action.SHRED: Verdict.DUE,
+    Action.HOLD: Verdict.HELD,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A file that something is done with. `base` is the trusted folder above it."""
+
+    file: LogFile
+    base: str
+    verdict: Verdict
+    is_live: bool
+
+    @property
+    def key(self) -> FileKey:
+        """What its openers are known by."""
+        return (self.file.device, self.file.inode)
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What is to be done for one rule; `decided` is for the evidence."""
+
+    rule: Rule
+    targets: tuple[Target, ...]
+    decided: tuple[FileDecision, ...]
+
+
+def make_task(found: Found, labels: Labels, now_s: int, begun: Collection[FileKey]) -> Task:
+    """Return what is to be done with what was found.
+
+    Args:
+        found: decided.
+        labels: names files for the evidence.
+        now_s: seconds since 1970.
+        begun: files that an earlier run has begun; they are finished in another way.
+    """
+    targets: list[Target] = []
+    decided: list[FileDecision] = []
+    for decision in found.decisions:
+        if (decision.file.device, decision.file.inode) in begun:
+            continue
+        verdict, why = _judge(decision, found.rule, now_s)
+        file = read_span(decision.file) if verdict is Verdict.DUE else decision.file
+        decided.append(_describe(file, verdict, why, labels))
+        if verdict in (Verdict.DUE, Verdict.ROTATE):
+            targets.append(Target(file, find_base(found.rule, file.path), verdict, decision.is_live))
+    skipped = dict.fromkeys(found.skipped)
+    return Task(
+        found.rule, tuple(targets), (*decided, *(_describe_skipped(item, labels) for item in skipped))
+    )
+
+
+def make_task_for(path: str, rule: Rule, labels: Labels) -> Task:
+    """Return what is to be done with one file that was named by hand.
+
+    Raises:
+        UsageError: it is not there.
+    """
+    try:
+        facts = os.lstat(path)
+    except OSError as error:
+        raise UsageError(f"cannot look at {path}: {error.strerror}") from None
+    file = LogFile(
+        path=path,
+        device=f"{os.major(facts.st_dev)}:{os.minor(facts.st_dev)}",
+        inode=facts.st_ino,
+        links=facts.st_nlink,
+        size_bytes=facts.st_size,
+        mtime_s=int(facts.st_mtime),
+        uid=facts.st_uid,
+        gid=facts.st_gid,
+        mode=stat.S_IMODE(facts.st_mode),
+        oldest_s=None,
+        newest_s=None,
+    )
+    if stat.S_ISREG(facts.st_mode):
+        file = read_span(file)
+    decision = _describe(file, Verdict.DUE, "it was named by hand", labels)
+    base = path.rpartition("/")[0] or "/"
+    return Task(rule, (Target(file, base, Verdict.DUE, is_live=False),), (decision,))
+
+
+def find_base(rule: Rule, path: str) -> str:
+    """Return the part of the rule's pattern that is written out: no link below it is followed."""
+    bases = [_written_out(pattern) for pattern in rule.paths]
+    above = [base for base in bases if path.startswith(base.rstrip("/") + "/")]
+    return max(above, key=len, default=path.rpartition("/")[0] or "/")
+
+
+def matches_rule(rule: Rule, path: str) -> bool:
+    """Return whether a pattern of the rule names a path; * stays within one name."""
+    parts = path.split("/")
+    for pattern in rule.paths:
+        wanted = pattern.split("/")
+        if len(wanted) == len(parts) and all(map(fnmatchcase, parts, wanted)):
+            return True
+    return False
+
+
+def _written_out(pattern: str) -> str:
+    parts = pattern.split("/")[1:-1]
+    count = next((at for at, part in enumerate(parts) if is_wild(part)), len(parts))
+    return "/" + "/".join(parts[:count])
+
+
+def _judge(decision: Decision, rule: Rule, now_s: int) -> tuple[Verdict, str]:
+    why = explain(decision, rule, now_s)
+    if decision.action is not Action.KEEP and decision.is_live and rule.kind is RuleKind.JOURNAL:
+        return Verdict.NOT_DUE, "the active journal is never touched"
+    if decision.action is Action.KEEP and decision.reason is Reason.LINKS:
+        return Verdict.REFUSED, f"{why}: {', '.join(_other_names(decision.file, rule)) or 'none was found'}"
+    return _VERDICTS[decision.action], why
+
+
+def _other_names(file: LogFile, rule: Rule) -> Iterator[str]:
+    with contextlib.suppress(OSError):
+        folder = open_folder(find_base(rule, file.path), file.path.rpartition("/")[0] or "/")
+        try:
+            yield from find_names(folder, file.device, file.inode, file.links)
+        finally:
+            os.close(folder)
+
+
+def _describe(file: LogFile, verdict: Verdict, why: str, labels: Labels) -> FileDecision:
+    return FileDecision(
+        path=labels.of(file.path),
+        device=file.device,
+        inode=file.inode,
+        size_bytes=file.size_bytes,
+        changed_s=file.mtime_s,
+        oldest_s=file.oldest_s,
+        newest_s=file.newest_s,
+        verdict=verdict,
+        why=labels.in_text(why, file.path),
+    )
+
+
+def _describe_skipped(item: Skipped, labels: Labels) -> FileDecision:
+    why = labels.in_text(item.reason, item.path)
+    return FileDecision(labels.of(item.path), "", 0, 0, None, None, None, Verdict.REFUSED, why)
