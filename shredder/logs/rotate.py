@@ -1,10 +1,11 @@
-"""Renames a live log away from its service; never over another file, never another file."""
+"""Looks at a log by its folder, and renames a live one away from its service: never over another file."""
 
 import contextlib
 import os
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from shredder.discover.openers import FileKey
 from shredder.erase.names import open_folder, rename
 from shredder.log_model import LogFile
 from shredder.statx import FileFacts, look_at
@@ -18,6 +19,32 @@ class Renamed:
 
     path: str
     error: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A file at one moment: which it is, and whether anybody has written to it since another moment."""
+
+    key: FileKey
+    born_ns: int
+    size_bytes: int
+    mtime_ns: int
+
+
+def look_in_folder(path: str, base: str) -> Seen:
+    """Look at a file, following no link below a trusted folder.
+
+    Raises:
+        OSError: it is not there, or lies elsewhere.
+    """
+    folder_path, _, name = path.rpartition("/")
+    folder = open_folder(base, folder_path or "/")
+    try:
+        facts = look_at(name, folder)
+        mtime_ns = os.stat(name, dir_fd=folder, follow_symlinks=False).st_mtime_ns
+    finally:
+        os.close(folder)
+    return Seen((facts.device, facts.inode), facts.born_ns, facts.size_bytes, mtime_ns)
 
 
 def rename_live(file: LogFile, base: str, now_s: int, *, recreate: bool) -> Renamed:

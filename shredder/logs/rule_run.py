@@ -1,10 +1,10 @@
 """One rule's turn: rename, release, wait, ask, summarise, shred; its service comes back whatever happens."""
 
-import os
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from shredder.discover.log_times import read_span
+from shredder.discover.openers import FileKey
 from shredder.erase.file_job import FileJob
 from shredder.errors import ShredderError
 from shredder.log_events import (
@@ -27,13 +27,14 @@ from shredder.logs.holds import add_hold, read_holds, release_hold
 from shredder.logs.hooks import Records, ask_hold, summarise
 from shredder.logs.memory import Stopped, mark_of
 from shredder.logs.openness import find_open, wait_until_closed
-from shredder.logs.rotate import rename_live
+from shredder.logs.rotate import Seen, look_in_folder, rename_live
 from shredder.logs.service import Service
 from shredder.logs.shredding import Run, accepted, result_of, shred_jobs
 from shredder.logs.targets import Target, Task
 from shredder.plan.retention import is_overlong
 
 _AN_ENTRY = 256
+_NS = 10**9
 
 
 class RuleRun:
@@ -47,6 +48,7 @@ class RuleRun:
         self._is_stopped = False
         # by the file's key: what it is now; a live one gets another name, and more records, on the way
         self._now = {target.key: target.file for target in task.targets}
+        self._seen: dict[FileKey, Seen] = {}
 
     def carry_out(self) -> None:
         """Take every step in its order. What goes wrong stands in the evidence."""
@@ -68,7 +70,7 @@ class RuleRun:
         due = self._wait(due)
         due = [target for target in due if self._is_unchanged(target)]
         if due and not self._run.stop.is_set() and self._is_clear(due) and self._is_summarised(due):
-            self._shred(due)
+            self._shred([target for target in due if self._is_as_seen(target)])
 
     def _rename(self) -> list[Target]:
         """Rename the live files; where nobody is told to let go, only those that nobody has open."""
@@ -99,7 +101,7 @@ class RuleRun:
             return False
         return bool(renamed) or bool(find_open(self._paths(due)))
 
-    def _paths(self, targets: Iterable[Target]) -> dict[tuple[str, int], str]:
+    def _paths(self, targets: Iterable[Target]) -> dict[FileKey, str]:
         return {target.key: self._now[target.key].path for target in targets}
 
     def _release(self) -> None:
@@ -139,19 +141,37 @@ class RuleRun:
     def _is_unchanged(self, target: Target) -> bool:
         """A file that was written to, or replaced, since it was found due is not the one that is due."""
         file = self._now[target.key]
+        seen = self._look(target)
+        if seen is None:
+            return False
+        if target.is_live:
+            grown = replace(file, size_bytes=seen.size_bytes, mtime_s=seen.mtime_ns // _NS)
+            self._now[target.key] = read_span(grown)
+        elif (seen.size_bytes, seen.mtime_ns // _NS) != (file.size_bytes, file.mtime_s):
+            self._keep(target, "it was written to after it was found due")
+            return False
+        self._seen[target.key] = seen
+        return True
+
+    def _is_as_seen(self, target: Target) -> bool:
+        """What was written since the check and the summary looked would be lost to both."""
+        seen = self._look(target)
+        if seen is not None and seen != self._seen[target.key]:
+            self._keep(target, "it was replaced or written to while it was checked and summarised")
+            return False
+        return seen is not None
+
+    def _look(self, target: Target) -> Seen | None:
+        path = self._now[target.key].path
         try:
-            facts = os.lstat(file.path)
+            seen = look_in_folder(path, target.base)
         except OSError as error:
             self._keep(target, f"it cannot be looked at ({error.strerror})")
-            return False
-        is_same = facts.st_ino == file.inode
-        if is_same and target.is_live:
-            grown = replace(file, size_bytes=facts.st_size, mtime_s=int(facts.st_mtime))
-            self._now[target.key] = read_span(grown)
-        elif not is_same or (facts.st_size, int(facts.st_mtime)) != (file.size_bytes, file.mtime_s):
-            self._keep(target, "it was replaced or written to after it was found due")
-            return False
-        return True
+            return None
+        if seen.key != target.key:
+            self._keep(target, "it is another file than before")
+            return None
+        return seen
 
     def _keep(self, target: Target, problem: str) -> None:
         """Record a file as untouched."""
@@ -258,7 +278,7 @@ class RuleRun:
     def _job(self, target: Target) -> FileJob:
         path = self._now[target.key].path
         folder, _, name = path.rpartition("/")
-        file = FileId(target.file.device, target.file.inode, 0)
+        file = FileId(target.file.device, target.file.inode, self._seen[target.key].born_ns)
         keeps = self._rule.work.after is After.KEEP_NAME
         after = After.KEEP_NAME if keeps else After.UNLINK
         return FileJob(path, target.base, folder or "/", name, file, accepted(self._rule.work), after)
