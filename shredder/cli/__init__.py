@@ -20,6 +20,7 @@ _COMMANDS = {
     "certificate": "shredder.cli.certificate",
     "key": "shredder.cli.key",
     "logs": "shredder.cli.logs",
+    "schedule": "shredder.cli.schedule",
 }
 
 
