@@ -33,7 +33,8 @@ def find_logs(entries: Sequence[Entry]) -> LogsReport:
     """
     history = read_log_history(entries)
     interrupted = history.ended is None or history.ended.interrupted
-    rules = tuple(_report(rule, interrupted=interrupted) for rule in history.rules)
+    killed = history.ended is None
+    rules = tuple(_report(rule, interrupted=interrupted, killed=killed) for rule in history.rules)
     problems = tuple(_find_problems(history))
     exit_code = gravest(_exit_codes(rules, problems))
     return LogsReport(
@@ -50,8 +51,10 @@ def find_logs(entries: Sequence[Entry]) -> LogsReport:
     )
 
 
-def _report(rule: RuleHistory, *, interrupted: bool) -> RuleReport:
-    decided = (judge_decided(item, rule, interrupted=interrupted) for item in rule.decided.values())
+def _report(rule: RuleHistory, *, interrupted: bool, killed: bool) -> RuleReport:
+    decided = (
+        judge_decided(item, rule, interrupted=interrupted, killed=killed) for item in rule.decided.values()
+    )
     continued = (judge_continued(item, rule.promise) for item in rule.continued)
     return RuleReport(
         name=rule.name,

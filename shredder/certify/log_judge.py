@@ -20,19 +20,22 @@ _OF_GRADE = {
 _DONE = (FileState.OVERWRITTEN, FileState.UNLINKED)
 
 
-def judge_decided(decision: FileDecision, rule: RuleHistory, *, interrupted: bool) -> FileReport:
+def judge_decided(
+    decision: FileDecision, rule: RuleHistory, *, interrupted: bool, killed: bool
+) -> FileReport:
     """Return what one file of a rule came to.
 
     Args:
         decision: what was to be done with it.
         rule: everything that happened under its rule.
         interrupted: the run was stopped, or its evidence simply stops.
+        killed: it simply stops.
     """
     result = rule.results.get(decision.path)
     if result is not None:
         problems = [*_identity_problems(decision, result), *find_result_problems(result, rule.promise)]
         return FileReport(decision.path, _verdict(result), decision, result, tuple(problems))
-    verdict, found = _judge_without_result(decision, rule, interrupted)
+    verdict, found = _judge_without_result(decision, rule, interrupted=interrupted, killed=killed)
     return FileReport(decision.path, verdict, decision, None, found)
 
 
@@ -43,7 +46,7 @@ def judge_continued(result: FileResult, promise: Promise | None) -> FileReport:
 
 
 def _judge_without_result(
-    decision: FileDecision, rule: RuleHistory, interrupted: bool
+    decision: FileDecision, rule: RuleHistory, *, interrupted: bool, killed: bool
 ) -> tuple[FileVerdict, tuple[LogProblem, ...]]:
     match decision.verdict:
         case Verdict.NOT_DUE:
@@ -53,14 +56,12 @@ def _judge_without_result(
         case Verdict.REFUSED:
             return FileVerdict.REFUSED, (LogProblem(ExitCode.INCOMPLETE, decision.why),)
     rotation = rule.rotations.get(decision.path)
-    if decision.verdict is Verdict.ROTATE:
-        done = rotation is not None and rotation.error is None
-        return (
-            (FileVerdict.ROTATED, ())
-            if done
-            else (FileVerdict.KEPT, (_why_kept(decision, rule, interrupted),))
-        )
+    if decision.verdict is Verdict.ROTATE and rotation is not None and rotation.error is None:
+        return FileVerdict.ROTATED, ()
     problem = _why_kept(decision, rule, interrupted)
+    if problem.exit_code is ExitCode.INTERRUPTED and killed:
+        reason = "the evidence stops before it says what became of it"
+        return FileVerdict.UNKNOWN, (LogProblem(ExitCode.INTERRUPTED, reason),)
     return (FileVerdict.HELD if problem.exit_code is ExitCode.HELD else FileVerdict.KEPT), (problem,)
 
 

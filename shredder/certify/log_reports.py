@@ -22,7 +22,8 @@ from shredder.log_events import (
 class FileVerdict(StrEnum):
     """What a file's evidence amounts to.
 
-    The first five were carried to their end; whether that is good enough is for the rule to say.
+    The first four were carried to their end; whether that is good enough is for the rule to say. UNKNOWN: the
+    run was killed before it said what became of the file; the next one says whether it was begun.
     """
 
     PROVEN = "overwritten, proven"
@@ -31,6 +32,7 @@ class FileVerdict(StrEnum):
     UNPROVABLE = "overwritten, cannot be proven"
     MISMATCH = "mismatch"
     DAMAGED = "begun, not finished"
+    UNKNOWN = "not accounted for"
     KEPT = "kept"
     HELD = "held"
     REFUSED = "refused"

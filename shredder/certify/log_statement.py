@@ -206,13 +206,19 @@ def _file(file: FileReport) -> LogFileFacts:
         grade=_grade(result.grade if result else None),
         grade_reason=result.reason if result else "",
         read_back=result.read_back.value if result else NOT_DONE,
-        name=_NAMES[result.state] if result else "kept",
+        name=_name(file),
         unwritten=make_spans(result.unwritten) if result else (),
         mismatches=make_spans(result.mismatches) if result else (),
         old_places=_places(result.old) if result else (),
         still_there=_places(result.standing or ()) if result else (),
         looked=_looked(result),
     )
+
+
+def _name(file: FileReport) -> str:
+    if file.result is not None:
+        return _NAMES[file.result.state]
+    return _NOT_TOLD if file.verdict is FileVerdict.UNKNOWN else "kept"
 
 
 def _looked(result: FileResult | None) -> str:

@@ -48,7 +48,18 @@ class HowToShred:
 def shred_files(
     jobs: Iterable[FileJob], how: HowToShred, eyes: Eyes, unfinished: Unfinished, stop: StopFlag
 ) -> Iterator[FileOutcome]:
-    """Shred files, and yield what became of each.
+    """Shred files, and yield what became of each; see `shred_rounds`."""
+    for outcomes in shred_rounds(jobs, how, eyes, unfinished, stop):
+        yield from outcomes
+
+
+def shred_rounds(
+    jobs: Iterable[FileJob], how: HowToShred, eyes: Eyes, unfinished: Unfinished, stop: StopFlag
+) -> Iterator[tuple[FileOutcome, ...]]:
+    """Shred files, and yield what became of those that went through every step together.
+
+    They are taken off the list when the next ones are asked for: whoever keeps a record of them first has
+    each file on the record or on the list, whenever the run is killed.
 
     Args:
         jobs: taken a round at a time, so that any number of them needs little memory.
@@ -68,7 +79,8 @@ def shred_files(
         round_files = _choose_round_files()
         while some := tuple(islice(waiting, round_files)):
             with _Round(tools, unfinished, next_bytes) as current:
-                yield from current.carry_out(some)
+                yield tuple(current.carry_out(some))
+                current.finish()
                 next_bytes = current.next_bytes
     finally:
         devices.close()
@@ -92,6 +104,7 @@ class _Round:
         self._open = contextlib.ExitStack()
         self._folders: dict[tuple[str, str], int] = {}
         self._flushed: set[int] = set()
+        self._works: list[FileWork] = []
         self.next_bytes = next_bytes
 
     def __enter__(self) -> "_Round":
@@ -113,19 +126,14 @@ class _Round:
         self._overwrite(works)
         self._check(works)
         self._take_names(_good(works))
-        outcomes = [work.outcome() for work in works]
-        over = (FileState.UNLINKED, FileState.OVERWRITTEN)
-        self._finish(
-            [work for work, outcome in zip(works, outcomes, strict=True) if outcome.state in over],
-            [
-                work
-                for work, outcome in zip(works, outcomes, strict=True)
-                if outcome.state is FileState.UNTOUCHED
-            ],
-        )
-        yield from outcomes
+        self._works = works
+        yield from (work.outcome() for work in works)
 
-    def _finish(self, done: Sequence[FileWork], untouched: Sequence[FileWork]) -> None:
+    def finish(self) -> None:
+        """Take off the list what is done, and what was not touched after all."""
+        states = [(work, work.outcome().state) for work in self._works]
+        done = [work for work, state in states if state in (FileState.UNLINKED, FileState.OVERWRITTEN)]
+        untouched = [work for work, state in states if state is FileState.UNTOUCHED]
         over = [work.entry for work in (*done, *untouched) if work.entry]
         over += [work.job.continues for work in done if work.job.continues]
         kept = [work.job.continues for work in untouched if work.job.continues]

@@ -103,8 +103,9 @@ class LeftBehind:
         """One after the other in one call; outcomes are told apart by which file they are of."""
         labels = {(job.file.device, job.file.inode): label for label, job in some}
         rule = self._rule_of(next(iter(some))[1])
-        results = tuple(
-            result_of(outcome, labels[outcome.file.device, outcome.file.inode], None, self._run.labels)
-            for outcome in shred_jobs((job for _, job in some), rule, self._run)
-        )
-        self._run.record(FilesShredded(name, results))
+        for outcomes in shred_jobs((job for _, job in some), rule, self._run):
+            results = (
+                result_of(outcome, labels[outcome.file.device, outcome.file.inode], None, self._run.labels)
+                for outcome in outcomes
+            )
+            self._run.record(FilesShredded(name, tuple(results)))

@@ -25,7 +25,7 @@ from shredder.log_policy import HeldBy, Hold, ReleaseKind
 from shredder.logs.clock import elapsed_ms
 from shredder.logs.holds import add_hold, read_holds, release_hold
 from shredder.logs.hooks import Records, ask_hold, summarise
-from shredder.logs.memory import Stopped, mark_of
+from shredder.logs.memory import Mark, Stopped, mark_of
 from shredder.logs.openness import find_open, wait_until_closed
 from shredder.logs.rotate import Seen, look_in_folder, rename_live
 from shredder.logs.service import Service
@@ -33,7 +33,6 @@ from shredder.logs.shredding import Run, accepted, result_of, shred_jobs
 from shredder.logs.targets import Target, Task
 from shredder.plan.retention import is_overlong
 
-_AN_ENTRY = 256
 _NS = 10**9
 
 
@@ -258,20 +257,12 @@ class RuleRun:
 
     def _shred(self, due: Sequence[Target]) -> None:
         by_path = {self._now[target.key].path: target for target in due}
-        results: list[FileResult] = []
-        gone = set()
-        try:
-            for outcome in shred_jobs(map(self._job, due), self._rule, self._run):
-                target = by_path[outcome.path]
-                results.append(self._result(target, outcome))
-                if outcome.state is not FileState.UNTOUCHED:
-                    gone.add(mark_of(self._rule.name, self._now[target.key]))
-                if len(results) == _AN_ENTRY:
-                    self._run.record(FilesShredded(self._rule.name, tuple(results)))
-                    results.clear()
-        finally:
-            if results:
-                self._run.record(FilesShredded(self._rule.name, tuple(results)))
+        gone: set[Mark] = set()
+        for outcomes in shred_jobs(map(self._job, due), self._rule, self._run):
+            results = tuple(self._result(by_path[outcome.path], outcome) for outcome in outcomes)
+            self._run.record(FilesShredded(self._rule.name, results))
+            touched = [item.path for item in outcomes if item.state is not FileState.UNTOUCHED]
+            gone.update(mark_of(self._rule.name, self._now[by_path[path].key]) for path in touched)
         if self._rule.summarise:
             self._run.memory.set_marks(self._run.memory.marks() - gone)
 

@@ -1,12 +1,12 @@
 """What the rules of a run share, and how it overwrites: passes, streams, grades, results for the evidence."""
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from shredder.discover.placement import Places
-from shredder.erase.batch import HowToShred, shred_files
+from shredder.erase.batch import HowToShred, shred_rounds
 from shredder.erase.file_job import FileJob
 from shredder.erase.keystream import derive_key, make_source
 from shredder.erase.transfer import StopFlag
@@ -50,8 +50,10 @@ def make_passes(work: Work, run_id: str) -> tuple[Pass, ...]:
     return build_passes(work.method, work.passes, run_id.encode())
 
 
-def shred_jobs(jobs: Iterable[FileJob], rule: Rule, run: Run) -> Iterable[FileOutcome]:
-    """Shred files as a rule says; the random streams are made for this call alone.
+def shred_jobs(jobs: Iterable[FileJob], rule: Rule, run: Run) -> Iterator[tuple[FileOutcome, ...]]:
+    """Shred files as a rule says, some together; the random streams are made for this call alone.
+
+    The outcomes must be on record before the next ones are asked for.
 
     Raises:
         OSError: the list of unfinished files cannot be written.
@@ -62,7 +64,7 @@ def shred_jobs(jobs: Iterable[FileJob], rule: Rule, run: Run) -> Iterable[FileOu
         for number, planned in enumerate(make_passes(rule.work, run.run_id), start=1)
     )
     how = HowToShred(sources, rule.work.verify is not VerifyKind.NONE, rule.work.limit_bytes_per_s)
-    return shred_files(jobs, how, Places(), run.unfinished, run.stop)
+    return shred_rounds(jobs, how, Places(), run.unfinished, run.stop)
 
 
 def accepted(work: Work) -> frozenset[Grade]:

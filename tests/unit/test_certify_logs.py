@@ -296,6 +296,21 @@ def test_evidence_that_stops_is_never_a_success(length: int) -> None:
     assert "stops before the end" in report.headline
 
 
+def test_a_file_that_a_killed_run_does_not_tell_of_is_not_called_kept() -> None:
+    due, rotated = make_decision(), make_decision(LIVE, Verdict.ROTATE)
+    killed = report_logs([make_start(), decide(due, rotated)])
+    assert {file.verdict for file in killed.rules[0].files} == {FileVerdict.UNKNOWN}
+    stopped = report_logs([make_start(), decide(due, rotated), LogsEnded(interrupted=True)])
+    assert {file.verdict for file in stopped.rules[0].files} == {FileVerdict.KEPT}
+    names = [file["name"] for file in state_logs(killed_events())["predicate"]["rules"][0]["files"]]
+    assert names == ["unavailable: cannot be told"]
+
+
+def killed_events() -> list[LogRecorded]:
+    """A run of which nothing is known but what was due."""
+    return [make_start(), decide()]
+
+
 def test_a_service_that_is_not_back_stands_in_the_first_line() -> None:
     happened = run(
         ServiceReleased("web", "nginx.service", "stop-start", None, 5),
