@@ -1,0 +1,148 @@
+"""Small pieces of the job: addresses in summaries, labels of paths, rotated names, bases of patterns."""
+
+import os
+from ipaddress import IPv4Address, IPv6Address
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shredder.discover.lineages import live_path
+from shredder.logs.addresses import holds_full_address
+from shredder.logs.clock import spell
+from shredder.logs.labels import Labels
+from shredder.logs.rotate import rename_live
+from shredder.logs.targets import find_base, matches_rule
+from tests.unit.log_builders import NOW_S, make_file, make_rule
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "203.0.113.7",
+        'data":"203.0.113.7","hits"',
+        "203.0.113.7:443",
+        "from 203.0.113.7.",
+        "[203.0.113.7]",
+        "10.0.0.9",
+        "2001:db8::1",
+        "[2001:db8:1:2:3:4:5:6]:443",
+        "::ffff:203.0.113.7",
+        "fe80::1",
+        "2001:DB8::ABCD",
+        "x\n203.0.113.7\ny",
+    ],
+)
+def test_a_full_address_is_found(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "summary"
+    path.write_text(text)
+    assert holds_full_address(path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "no address",
+        "203.0.113.0",
+        "2001:db8:1:2::",
+        "2001:db8::",
+        "127.0.0.1 ::1 :: 0.0.0.0",
+        "::ffff:203.0.113.0",
+        "12:34:56",
+        "2026-11-21T12:34:56Z",
+        "21/Nov/2026:12:34:56",
+        "aa:bb:cc:dd:ee:ff",
+        "1.2.3",
+        "1.2.3.4.5",
+        "999.1.2.3",
+        "Chrome/120.0.6099.71",
+        "std::vector a::before",
+        "255.255.255.255",
+    ],
+)
+def test_what_is_none_is_not_taken_for_one(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "summary"
+    path.write_text(text)
+    assert not holds_full_address(path)
+
+
+@settings(deadline=None)  # it writes files
+@given(
+    four=st.integers(1, 2**32 - 2),
+    six=st.integers(2**96, 2**128 - 1),
+    around=st.text(alphabet=' ",\n<>[]{}', max_size=5),
+)
+def test_every_address_that_is_not_shortened_is_found(
+    four: int, six: int, around: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = tmp_path_factory.getbasetemp() / "summary"
+    for address, kept_bits in ((IPv4Address(four), 8), (IPv6Address(six), 64)):
+        path.write_text(f"{around}{address}{around}")
+        is_of_nobody = address.is_loopback or address.is_multicast
+        assert holds_full_address(path) == (bool(int(address) % 2**kept_bits) and not is_of_nobody)
+
+
+def test_labels_hide_paths_and_nothing_else() -> None:
+    labels = Labels(b"s" * 32)
+    label = labels.of("/var/log/web/a b.log")
+    assert label.startswith("hmac-sha256:")
+    assert labels.of("/var/log/web/a b.log") == label
+    assert labels.of("/var/log/web/c.log") != label
+    said = labels.in_text("/var/log/web/a b.log has 2 names: /srv/x, /srv/y", "/var/log/web/a b.log")
+    assert said.startswith(f"{label} has 2 names: hmac-sha256:")
+    assert "/srv" not in said
+    assert labels.in_text("the raw device /dev/vdb1 was not read") == "the raw device /dev/vdb1 was not read"
+    assert Labels(b"t" * 32).of("/var/log/web/a b.log") != label
+
+
+def test_labels_without_a_salt_are_the_paths() -> None:
+    labels = Labels(None)
+    assert labels.of("/var/log/x.log") == "/var/log/x.log"
+    assert labels.in_text("/srv/x is open") == "/srv/x is open"
+    assert labels.salt_sha256 == ""
+
+
+def test_names_that_are_not_utf8_get_labels_of_their_own() -> None:
+    labels = Labels(None)
+    raw, written = "/spool/\udcff", "/spool/\\udcff"
+    assert len({labels.of(raw), labels.of(written)}) == 2
+    labels.of(raw).encode("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("pattern", "path", "base"),
+    [
+        ("/var/log/nginx/*.log*", "/var/log/nginx/access.log.1", "/var/log/nginx"),
+        ("/var/log/*/*.log", "/var/log/app/x.log", "/var/log"),
+        ("/var/log/app.log", "/var/log/app.log", "/var/log"),
+        ("/*/x.log", "/srv/x.log", "/"),
+    ],
+)
+def test_the_trusted_folder_is_what_the_pattern_writes_out(pattern: str, path: str, base: str) -> None:
+    rule = make_rule(paths=(pattern,))
+    assert find_base(rule, path) == base
+    assert matches_rule(rule, path)
+    assert not matches_rule(rule, path + "/deeper")
+
+
+def test_a_renamed_log_belongs_to_the_lineage_of_its_live_file(tmp_path: Path) -> None:
+    live = tmp_path / "access.log"
+    live.write_text("x")
+    facts = live.stat()
+    device = f"{os.major(facts.st_dev)}:{os.minor(facts.st_dev)}"
+    file = make_file(path=str(live), device=device, inode=facts.st_ino)
+    found = rename_live(file, str(tmp_path), NOW_S, recreate=False)
+    assert found.error is None
+    assert Path(found.path).read_text() == "x"
+    assert live_path(found.path, frozenset()) == str(live)
+    # a second one in the same second takes another name, and another file is left alone
+    live.write_text("y")
+    assert rename_live(file, str(tmp_path), NOW_S, recreate=False).error == "it is another file than before"
+    assert live.read_text() == "y"
+
+
+def test_times_are_spelt_for_hooks() -> None:
+    assert spell(0) == "1970-01-01T00:00:00Z"
+    assert spell(10**18) == "9999-12-31T23:59:59Z"
