@@ -6,7 +6,8 @@ from shredder.errors import UsageError
 from shredder.units import DAY_S, HOUR_S, MINUTE_S, printable
 
 _NAME_SIGNS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789:_.-")
-_LONGEST_STEP_DAYS = 30  # from the first day of each month on; the gap at its end is shorter
+_LONGEST_MONTH = 31
+_LONGEST_STEP_DAYS = 31  # from the first day of each month on; the gap at its end is shorter
 
 
 def escape_name(text: str) -> str:
@@ -51,7 +52,9 @@ def calendar(every_s: int) -> str:
     """
     days = min(every_s // DAY_S, _LONGEST_STEP_DAYS)
     if days:
-        return f"*-*-{'*' if days == 1 else f'1/{days}'} 00:00:00 UTC"
+        # one by one: of 1/7 systemd 252 leaves out each first of January
+        listed = ",".join(f"{day:02d}" for day in range(1, _LONGEST_MONTH + 1, days))
+        return f"*-*-{'*' if days == 1 else listed} 00:00:00 UTC"
     hours = _step(every_s // HOUR_S, 24)
     if hours:
         return f"*-*-* {_every(hours)}:00:00 UTC"
