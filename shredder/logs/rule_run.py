@@ -21,10 +21,11 @@ from shredder.log_events import (
     Verdict,
 )
 from shredder.log_model import After, FileId, FileOutcome, FileState, ReadBack
-from shredder.log_policy import HeldBy, Hold, ReleaseKind
+from shredder.log_policy import HeldBy, Hold, ReleaseKind, RuleKind
 from shredder.logs.clock import elapsed_ms
 from shredder.logs.holds import add_hold, read_holds, release_hold
 from shredder.logs.hooks import Records, ask_hold, summarise
+from shredder.logs.journald import rotate_journals
 from shredder.logs.memory import Mark, Stopped, mark_of
 from shredder.logs.openness import find_open, wait_until_closed
 from shredder.logs.rotate import Seen, look_in_folder, rename_live
@@ -96,7 +97,8 @@ class RuleRun:
         self._run.record(event)
 
     def _must_release(self, renamed: Sequence[Target], due: Sequence[Target]) -> bool:
-        if self._rule.release.kind is ReleaseKind.NONE or self._run.stop.is_set():
+        is_journal = self._rule.kind is RuleKind.JOURNAL
+        if self._run.stop.is_set() or (self._rule.release.kind is ReleaseKind.NONE and not is_journal):
             return False
         return bool(renamed) or bool(find_open(self._paths(due)))
 
@@ -105,6 +107,9 @@ class RuleRun:
 
     def _release(self) -> None:
         rule, service = self._rule, self._service
+        if rule.kind is RuleKind.JOURNAL:
+            self._release_journals()
+            return
         if rule.release.kind is ReleaseKind.STOP_START:
             # a run that is killed from here on leaves the service to the next one
             stopped = Stopped(rule.name, rule.release, rule.hook_limit_s)
@@ -114,6 +119,14 @@ class RuleRun:
         error = service.let_go()
         waited_ms = elapsed_ms(self._run.clock, began)
         self._run.record(ServiceReleased(rule.name, service.name, service.how, error, waited_ms))
+
+    def _release_journals(self) -> None:
+        """What journald has archived it closes when it archives again."""
+        began = self._run.clock.monotonic()
+        error = rotate_journals(self._rule.hook_limit_s, self._run.stop)
+        waited_ms = elapsed_ms(self._run.clock, began)
+        event = ServiceReleased(self._rule.name, "systemd-journald.service", "rotate", error, waited_ms)
+        self._run.record(event)
 
     def _bring_back(self) -> None:
         began = self._run.clock.monotonic()
