@@ -35,7 +35,7 @@ from shredder.logs.labels import Labels
 from shredder.logs.left_behind import LeftBehind
 from shredder.logs.memory import Memory
 from shredder.logs.rule_run import RuleRun
-from shredder.logs.run_folder import EVIDENCE, LogsFolder, certify_folder
+from shredder.logs.run_folder import EVIDENCE, LogsFolder, certify_killed, remove_unused
 from shredder.logs.shredding import Run, promise_of
 from shredder.logs.survey import look_and_decide
 from shredder.logs.targets import Task, make_task, make_task_for
@@ -209,11 +209,12 @@ class _Job:
 
     def _finish_previous(self) -> PreviousRun | None:
         """Return the run before; one that was killed gets the certificate that it could not write."""
+        remove_unused(self._state / _RUNS)
         last = self._memory.last_run()
         if last is None or last.run.ended_at is not None:
             return last.run if last else None
         try:
-            return replace(last.run, evidence_sha256=certify_folder(Path(last.folder), self._asked.key))
+            return replace(last.run, evidence_sha256=certify_killed(Path(last.folder), self._asked.key))
         except (CertificateError, UndeliveredError):
             return last.run
 
@@ -267,13 +268,11 @@ class _Job:
     def _conclude(self, log: EvidenceLog, folder: LogsFolder) -> LogsResult:
         """Derive the outcome from the evidence and certify it; when that fails, the outcome still stands."""
         report = find_logs(log.entries)
-        folder.release()
-        damage = log.damage or folder.find_changes(log)
-        trouble = [damage] if damage else []
+        trouble = [log.damage] if log.damage else []
         digest = ""
         try:
-            if not damage:
-                digest = certify_folder(folder.path, self._asked.key)
+            if not trouble:
+                digest = folder.certify(log, self._asked.key)
                 forget_holds(self._state, report.start.holds, self._clock.now_s)
             ended = PreviousRun(self._run.run_id, self._started, stamp(self._clock.now()), digest)
             self._memory.set_last_run(ended, folder.path)

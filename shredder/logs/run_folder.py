@@ -5,11 +5,12 @@ Room for the certificate is reserved before anything is touched: a disk that fil
 
 import contextlib
 import os
+from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
 
 from shredder.certify.envelope import envelope_bytes, sign, to_bundle
-from shredder.certify.evidence import EvidenceLog, encode_entries, read_evidence
+from shredder.certify.evidence import Entry, EvidenceLog, encode_entries, read_evidence
 from shredder.certify.keys import PrivateKey, public_pem
 from shredder.certify.log_statement import make_logs_statement
 from shredder.certify.statement import statement_bytes
@@ -82,19 +83,39 @@ class LogsFolder:
         with contextlib.suppress(OSError):
             (self.path / _RESERVE).unlink()
 
-    def find_changes(self, log: EvidenceLog) -> str | None:
-        """Read the evidence back: a certificate over a file that somebody changed would be worth nothing."""
+    def certify(self, log: EvidenceLog, key: PrivateKey) -> str:
+        """Sign a certificate of a run that has ended; returns the digest of its evidence.
+
+        The evidence is read back: a certificate over a file that somebody changed would be worth nothing.
+
+        Raises:
+            UndeliveredError: the evidence is not as it was written, or the certificate cannot be written.
+        """
+        self.release()
+        written = encode_entries(log.entries)
         try:
-            same = (self.path / EVIDENCE).read_bytes() == encode_entries(log.entries)
+            if (self.path / EVIDENCE).read_bytes() != written:
+                raise UndeliveredError("the evidence was changed by somebody else during the run")
         except OSError as error:
-            return f"the evidence cannot be read back ({error.strerror})"
-        return None if same else "the evidence was changed by somebody else during the run"
+            raise UndeliveredError(f"the evidence cannot be read back ({error.strerror})") from None
+        return _certify(self.path, log.entries, written, key)
 
 
-def certify_folder(folder: Path, key: PrivateKey) -> str:
-    """Sign a certificate of the evidence in a folder; returns the digest of the evidence.
+def remove_unused(runs: Path) -> None:
+    """Remove what runs left that were killed before they recorded, and so before they touched, anything."""
+    for folder in runs.iterdir() if runs.is_dir() else ():
+        if (folder / EVIDENCE).exists():
+            continue
+        with contextlib.suppress(OSError):
+            for name in (_RESERVE, PUBLIC_KEY, SALT):
+                (folder / name).unlink(missing_ok=True)
+            folder.rmdir()
 
-    What a run that was killed left of its last line is cut off first.
+
+def certify_killed(folder: Path, key: PrivateKey) -> str:
+    """Sign a certificate of what a killed run recorded; returns the digest of its evidence.
+
+    What there is of a last line that it could not finish is cut off first.
 
     Raises:
         CertificateError: there is no evidence that holds together.
@@ -106,12 +127,19 @@ def certify_folder(folder: Path, key: PrivateKey) -> str:
         entries = read_evidence(whole, str(folder / EVIDENCE))
         if whole != evidence:
             os.truncate(folder / EVIDENCE, len(whole))
-        digest = sha256(whole).hexdigest()
+        (folder / _RESERVE).unlink(missing_ok=True)
+    except OSError as error:
+        raise UndeliveredError(f"{folder}: no certificate ({error.strerror})") from None
+    return _certify(folder, entries, whole, key)
+
+
+def _certify(folder: Path, entries: Sequence[Entry], evidence: bytes, key: PrivateKey) -> str:
+    digest = sha256(evidence).hexdigest()
+    try:
         envelope = sign(statement_bytes(make_logs_statement(entries, digest, EVIDENCE)), key)
         replace_file(folder / PUBLIC_KEY, public_pem(key.public_key()))
         replace_file(folder / CERTIFICATE, envelope_bytes(envelope))
         replace_file(folder / BUNDLE, canonical(to_bundle(envelope)) + b"\n")
-        (folder / _RESERVE).unlink(missing_ok=True)
     except OSError as error:
         raise UndeliveredError(f"{folder}: no certificate ({error.strerror})") from None
     return digest

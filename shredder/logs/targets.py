@@ -68,7 +68,9 @@ def make_task(found: Found, labels: Labels, now_s: int, begun: Collection[FileKe
         if (decision.file.device, decision.file.inode) in begun:
             continue
         verdict, why = _judge(decision, found.rule, now_s)
-        file = read_span(decision.file) if verdict is Verdict.DUE else decision.file
+        file = (
+            read_span(decision.file) if verdict is Verdict.DUE and _wants_span(found.rule) else decision.file
+        )
         decided.append(_describe(file, verdict, why, labels))
         if verdict in (Verdict.DUE, Verdict.ROTATE):
             targets.append(Target(file, find_base(found.rule, file.path), verdict, decision.is_live))
@@ -76,6 +78,11 @@ def make_task(found: Found, labels: Labels, now_s: int, begun: Collection[FileKe
     return Task(
         found.rule, tuple(targets), (*decided, *(_describe_skipped(item, labels) for item in skipped))
     )
+
+
+def _wants_span(rule: Rule) -> bool:
+    """A spool may hold anything, and very much of it: its times are read only for a command that asks."""
+    return rule.kind is not RuleKind.SPOOL or bool(rule.hold or rule.summarise)
 
 
 def make_task_for(path: str, rule: Rule, labels: Labels) -> Task:
