@@ -35,7 +35,7 @@ from shredder.logs.labels import Labels
 from shredder.logs.left_behind import LeftBehind
 from shredder.logs.memory import Memory
 from shredder.logs.rule_run import RuleRun
-from shredder.logs.run_folder import EVIDENCE, LogsFolder, certify_killed, remove_unused
+from shredder.logs.run_folder import EVIDENCE, LogsFolder, certify_killed, tidy_runs
 from shredder.logs.shredding import Run, promise_of
 from shredder.logs.survey import look_and_decide
 from shredder.logs.targets import Task, make_task, make_task_for
@@ -209,7 +209,7 @@ class _Job:
 
     def _finish_previous(self) -> PreviousRun | None:
         """Return the run before; one that was killed gets the certificate that it could not write."""
-        remove_unused(self._state / _RUNS)
+        tidy_runs(self._state / _RUNS, self._asked.key)
         last = self._memory.last_run()
         if last is None or last.run.ended_at is not None:
             return last.run if last else None

@@ -14,7 +14,7 @@ from shredder.certify.evidence import Entry, EvidenceLog, encode_entries, read_e
 from shredder.certify.keys import PrivateKey, public_pem
 from shredder.certify.log_statement import make_logs_statement
 from shredder.certify.statement import statement_bytes
-from shredder.errors import RefusedError, UndeliveredError
+from shredder.errors import CertificateError, RefusedError, UndeliveredError
 from shredder.logs.durable import replace_file, write_new
 from shredder.records import canonical
 from shredder.units import MIB
@@ -101,15 +101,28 @@ class LogsFolder:
         return _certify(self.path, log.entries, written, key)
 
 
-def remove_unused(runs: Path) -> None:
-    """Remove what runs left that were killed before they recorded, and so before they touched, anything."""
-    for folder in runs.iterdir() if runs.is_dir() else ():
-        if (folder / EVIDENCE).exists():
-            continue
-        with contextlib.suppress(OSError):
-            for name in (_RESERVE, PUBLIC_KEY, SALT):
+def tidy_runs(runs: Path, key: PrivateKey) -> None:
+    """Certify what killed runs recorded; remove what is left of those that had not recorded anything.
+
+    Those touched nothing either. What cannot be certified stays as it is.
+    """
+    for folder in sorted(runs.iterdir()) if runs.is_dir() else ():
+        with contextlib.suppress(OSError, CertificateError, UndeliveredError):
+            if (folder / CERTIFICATE).exists():
+                continue
+            if _has_entries(folder):
+                certify_killed(folder, key)
+                continue
+            for name in (_RESERVE, PUBLIC_KEY, SALT, EVIDENCE):
                 (folder / name).unlink(missing_ok=True)
             folder.rmdir()
+
+
+def _has_entries(folder: Path) -> bool:
+    try:
+        return b"\n" in (folder / EVIDENCE).read_bytes()
+    except FileNotFoundError:
+        return False
 
 
 def certify_killed(folder: Path, key: PrivateKey) -> str:
