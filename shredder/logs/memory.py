@@ -1,4 +1,4 @@
-"""What one run must know of the one before: which it was, which services it stopped, what it summarised."""
+"""What one run must know of the one before: which it was, which services to tell, what it summarised."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,6 +16,7 @@ VERSION = 1
 _LAST_RUN = "last-run.json"
 _STOPPED = "stopped.json"
 _SUMMARISED = "summarised.json"
+_UNTOLD = "untold.json"
 
 T = TypeVar("T")
 
@@ -59,6 +60,12 @@ class _StoppedDocument:
 class _MarksDocument:
     version: int
     marks: tuple[Mark, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _UntoldDocument:
+    version: int
+    rules: tuple[str, ...]
 
 
 class Memory:
@@ -117,6 +124,23 @@ class Memory:
         """
         ordered = sorted(marks, key=lambda mark: (mark.rule, mark.device, mark.inode))
         self._write(_SUMMARISED, _MarksDocument(VERSION, tuple(ordered)))
+
+    def untold(self) -> frozenset[str]:
+        """Return the rules whose live log was renamed, and whose service was not told.
+
+        Raises:
+            UsageError: the file was not written by us.
+        """
+        document = self._read(_UNTOLD, _UntoldDocument)
+        return frozenset(document.rules if document else ())
+
+    def set_untold(self, rules: Iterable[str]) -> None:
+        """Note them, before the rename, and after the service was told.
+
+        Raises:
+            ShredderError: it cannot be written.
+        """
+        self._write(_UNTOLD, _UntoldDocument(VERSION, tuple(sorted(rules))))
 
     def _read(self, name: str, kind: type[T]) -> T | None:
         path = self._state / name

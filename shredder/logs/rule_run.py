@@ -77,6 +77,8 @@ class RuleRun:
         live = [target for target in self._targets if target.is_live]
         if self._rule.release.kind is ReleaseKind.NONE:
             live = self._wait(live)
+        if live and self._rule.release.kind is not ReleaseKind.NONE:
+            self._run.memory.set_untold({*self._run.memory.untold(), self._rule.name})
         done = []
         for target in live:
             if self._run.stop.is_set():
@@ -100,7 +102,8 @@ class RuleRun:
         is_journal = self._rule.kind is RuleKind.JOURNAL
         if self._run.stop.is_set() or (self._rule.release.kind is ReleaseKind.NONE and not is_journal):
             return False
-        return bool(renamed) or bool(find_open(self._paths(due)))
+        is_untold = self._rule.name in self._run.memory.untold()
+        return bool(renamed) or is_untold or bool(find_open(self._paths(due)))
 
     def _paths(self, targets: Iterable[Target]) -> dict[FileKey, str]:
         return {target.key: self._now[target.key].path for target in targets}
@@ -110,15 +113,22 @@ class RuleRun:
         if rule.kind is RuleKind.JOURNAL:
             self._release_journals()
             return
+        how = service.how
         if rule.release.kind is ReleaseKind.STOP_START:
-            # a run that is killed from here on leaves the service to the next one
-            stopped = Stopped(rule.name, rule.release, rule.hook_limit_s)
-            self._run.memory.set_stopped((*self._run.memory.stopped(), stopped))
-            self._is_stopped = True
+            if service.is_running():
+                # a run that is killed from here on leaves the service to the next one
+                stopped = Stopped(rule.name, rule.release, rule.hook_limit_s)
+                self._run.memory.set_stopped((*self._run.memory.stopped(), stopped))
+                self._is_stopped = True
+            else:
+                how = "not running"
         began = self._run.clock.monotonic()
         error = service.let_go()
         waited_ms = elapsed_ms(self._run.clock, began)
-        self._run.record(ServiceReleased(rule.name, service.name, service.how, error, waited_ms))
+        self._run.record(ServiceReleased(rule.name, service.name, how, error, waited_ms))
+        untold = self._run.memory.untold()
+        if error is None and rule.name in untold:
+            self._run.memory.set_untold(untold - {rule.name})
 
     def _release_journals(self) -> None:
         """What journald has archived it closes when it archives again."""

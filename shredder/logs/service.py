@@ -31,7 +31,6 @@ class Service:
         self._limit_s = limit_s
         self._clock = clock
         self._stop = stop
-        self._was_active = True
 
     @property
     def name(self) -> str:
@@ -45,6 +44,10 @@ class Service:
         kind = self._release.kind
         return f"signal:{self._release.signal}" if kind is ReleaseKind.SIGNAL else str(kind)
 
+    def is_running(self) -> bool:
+        """Return False for a unit that is not active; where commands do it, nobody can tell."""
+        return bool(self._release.stop) or not _SYSTEMD.is_dir() or self._is_active()
+
     def let_go(self) -> str | None:
         """Make it close its logs, or stop it; returns why that failed."""
         release = self._release
@@ -56,8 +59,7 @@ class Service:
             return None
         if not _SYSTEMD.is_dir():
             return _NO_SYSTEMD
-        self._was_active = self._is_active()
-        if not self._was_active:
+        if not self._is_active():
             return None  # who does not run has nothing open; and stays as its owner left it
         if release.kind is ReleaseKind.STOP_START:
             return self._systemctl("stop").error
@@ -67,10 +69,8 @@ class Service:
         return error or self._find_trouble()
 
     def bring_back(self) -> str | None:
-        """Start it again if it was stopped; returns why it is not there."""
+        """Start it again after it was stopped; returns why it is not there."""
         release = self._release
-        if release.kind is not ReleaseKind.STOP_START or not self._was_active:
-            return None
         if release.start:
             return run_command(release.start, self._limit_s, StopFlag(), leaves_none=False).error
         if not _SYSTEMD.is_dir():

@@ -255,6 +255,26 @@ def test_a_killed_run_leaves_its_service_to_the_next(place: Place, shredder: Shr
     assert list(place.logs.iterdir()) == []
 
 
+def test_a_service_that_was_not_told_is_told_by_the_next_run(
+    place: Place, shredder: Shredder, start: Callable[..., "subprocess.Popen[str]"]
+) -> None:
+    """Killed between rename and release; the rotated file is not due yet, and its writer never lets go."""
+    place.write_script("release", f"touch {place.root}/releasing; test -e {place.root}/go || sleep 60")
+    place.write_policy(WEEK + '\nrotate = "1 day"\nrelease = { how = "command: {root}/release" }\n')
+    live = place.write_log("access.log", 2)
+    hold_open(start, live)
+    process = shredder.start("logs", "shred", place.policy)
+    wait_for(place.root / "releasing")
+    process.kill()
+    process.wait()
+    end_all(place.root / "release")
+    assert not live.exists()
+    (place.root / "go").touch()
+    run = shred_by_command(shredder, place)
+    assert run.events("service-released")[0]["error"] is None
+    assert "service-released" not in shred_by_command(shredder, place).order
+
+
 def test_a_file_that_stays_open_is_kept(
     place: Place, shredder: Shredder, start: Callable[..., "subprocess.Popen[str]"]
 ) -> None:
