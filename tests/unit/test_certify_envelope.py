@@ -20,7 +20,7 @@ from shredder.certify.envelope import (
     to_bundle,
     verify,
 )
-from shredder.certify.findings import Verdict
+from shredder.certify.findings import RunReport, Verdict
 from shredder.certify.keys import (
     PrivateKey,
     PublicKey,
@@ -275,6 +275,7 @@ def test_a_genuine_certificate_of_a_failed_run_says_so(
 ) -> None:
     checked = check(*certify(happened, KEY))
     assert checked.trusted
+    assert isinstance(checked.report, RunReport)
     assert checked.report.devices[0].verdict is verdict
     assert checked.report.exit_code is exit_code
 
