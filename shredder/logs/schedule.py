@@ -59,10 +59,11 @@ def install(path: Path, program: tuple[str, ...], systemctl: Systemctl, folder: 
 
     Raises:
         UsageError: the policy is broken.
-        RefusedError: others could change it, or a unit of such a name is not ours.
+        RefusedError: others could change it, a unit of such a name is not ours, or systemd does not run.
         ShredderError: the units cannot be written, or systemd does not take them.
     """
     policy = load_policy(path)
+    systemctl.require()
     names = unit_names(policy.name)
     _refuse_foreign(names, policy.path, folder)
     units = make_units(policy, _look(policy, program))

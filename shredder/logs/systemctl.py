@@ -5,7 +5,7 @@ import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
-from shredder.errors import ShredderError
+from shredder.errors import RefusedError, ShredderError
 from shredder.logs.load import PROGRAM_PATH
 
 _RUNS = Path("/run/systemd/system")  # sd_booted(3)
@@ -15,15 +15,20 @@ _LIMIT_S = 90
 class Systemctl:
     """Calls systemctl; answers are in English and in UTC, whatever the user has set."""
 
+    def require(self) -> None:
+        """Raise RefusedError where systemd does not run."""
+        if not _RUNS.is_dir():
+            hint = "have cron, or whatever starts things here, run `shredder logs shred POLICY`"
+            raise RefusedError("systemd does not run here", hint=hint)
+
     def call(self, *words: str) -> str:
         """Return what it printed.
 
         Raises:
-            ShredderError: systemd does not run here, or the call failed.
+            RefusedError: systemd does not run here.
+            ShredderError: the call failed.
         """
-        if not _RUNS.is_dir():
-            hint = "have cron, or whatever starts things here, run `shredder logs shred POLICY`"
-            raise ShredderError("systemd does not run here", hint=hint)
+        self.require()
         try:
             done = subprocess.run(
                 ["systemctl", "--no-ask-password", "--no-pager", *words],

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from shredder.errors import RefusedError, ShredderError, UsageError
+from shredder.errors import RefusedError, UsageError
 from shredder.logs.schedule import find_change, install, remove
 from shredder.logs.schedule_status import read_status
 from shredder.logs.systemctl import Systemctl
@@ -18,6 +18,9 @@ class Listener(Systemctl):
     def __init__(self) -> None:
         self.calls: list[tuple[str, ...]] = []
         self.answers: dict[str, str] = {}
+
+    def require(self) -> None:
+        """It is there."""
 
     def call(self, *words: str) -> str:
         self.calls.append(words)
@@ -186,8 +189,12 @@ def test_without_an_installation_there_is_no_status(policy: Path, units: Path, s
         read_status(policy, _PROGRAM, systemctl, units)
 
 
-def test_where_systemd_does_not_run_that_is_said() -> None:
-    if Path("/run/systemd/system").is_dir():
-        pytest.skip("systemd runs here")
-    with pytest.raises(ShredderError, match="does not run here"):
-        Systemctl().call("daemon-reload")
+def test_where_systemd_does_not_run_nothing_is_written(
+    policy: Path, units: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shredder.logs.systemctl._RUNS", units / "no such folder")
+    with pytest.raises(RefusedError, match="does not run here") as caught:
+        install(policy, _PROGRAM, Systemctl(), units)
+    assert "shredder logs shred" in str(caught.value.hint)
+    assert list(units.iterdir()) == []
+    assert not (policy.parent / "state").exists()

@@ -1,0 +1,33 @@
+"""`shredder schedule`: its helps, and what it says where it can do nothing."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.command import Shredder
+
+_POLICY = '[[logs]]\nname = "web"\npaths = ["/var/log/web/*.log*"]\nkeep = "7 days"\n'
+
+
+@pytest.mark.parametrize("command", ["install", "status", "remove"])
+def test_every_command_explains_itself(command: str, shredder: Shredder) -> None:
+    told = shredder("schedule", command, "--help").stdout
+    assert told.startswith(f"Usage: shredder schedule {command} ")
+    assert all(len(line) <= 100 for line in told.splitlines())
+
+
+def test_what_is_not_installed_has_no_status_and_nothing_to_remove(
+    shredder: Shredder, tmp_path: Path
+) -> None:
+    policy = tmp_path / "no policy of this name %n.toml"
+    done = shredder("schedule", "status", policy, expect=2)
+    assert f"no schedule of {policy} is installed" in done.stderr
+    assert shredder("schedule", "remove", policy).stdout == "nothing was installed\n"
+
+
+def test_a_broken_policy_is_refused_with_file_table_and_key(shredder: Shredder, tmp_path: Path) -> None:
+    policy = tmp_path / "policy.toml"
+    policy.write_text(_POLICY.replace("keep =", "kepe ="))
+    said = shredder("schedule", "install", policy, expect=2).stderr
+    assert "policy.toml" in said
+    assert "keep" in said
