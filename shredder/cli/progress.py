@@ -165,7 +165,7 @@ class Bars:
         self._bars[path] = tqdm(
             total=total,
             desc=f"{printable(path):<{self._width}}  {phase}",
-            unit="B",
+            unit="iB",  # with the scaled prefix: GiB
             unit_scale=True,
             unit_divisor=1024,
             position=self._positions[path],

@@ -189,11 +189,13 @@ def test_an_edited_plan_is_refused(loop_factory: LoopFactory, shredder: Shredder
 def test_without_confirmation_nothing_happens(loop_factory: LoopFactory, shredder: Shredder) -> None:
     loop = loop_factory(MIB)
     loop.backing.write_bytes(b"x" * MIB)
-    assert "not confirmed" in shredder("wipe", loop.path, *allow_words(), expect=3).stderr
-    assert (
-        "not that of this plan"
-        in shredder("wipe", loop.path, *allow_words(), "--confirm", "ab", expect=3).stderr
-    )
+    digest = digest_of(shredder, loop.path, *allow_words())
+    said = shredder("wipe", loop.path, *allow_words(), expect=3).stderr
+    assert "not confirmed" in said
+    assert digest in said, "who is to confirm a plan must see it"
+    said = shredder("wipe", loop.path, *allow_words(), "--confirm", "ab", expect=3).stderr
+    assert "not that of this plan" in said
+    assert digest not in said
     assert loop.backing.read_bytes() == b"x" * MIB
 
 
