@@ -31,7 +31,7 @@ def _refused(
     target: str | None = None,
     kept_bytes: int | None = None,
 ) -> str:
-    """Both plan and wipe refuse, say why, and leave every byte as it was, of the first `kept_bytes` at least."""
+    """Both plan and wipe refuse, say why, and leave every byte (of the first `kept_bytes`) as it was."""
     before = loop.backing.read_bytes()[:kept_bytes]
     words = (target or loop.path, *words, *allow_words())
     said = shredder("plan", *words, expect=3).stderr
