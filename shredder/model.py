@@ -160,7 +160,11 @@ class Device:
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """The machine, as the certificate names it."""
+    """The machine, as the certificate names it.
+
+    `image` is the recovery image that it was started from, "shredder image VERSION sha256:DIGEST",
+    `secure_boot` is "on" or "off".
+    """
 
     hostname: str
     machine_id: Fact
@@ -170,6 +174,8 @@ class Host:
     product_uuid: Fact
     kernel: str
     clock_source: Fact
+    image: Fact
+    secure_boot: Fact
 
 
 @dataclass(frozen=True, slots=True)

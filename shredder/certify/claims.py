@@ -51,6 +51,11 @@ _FOR_CACHED = (
     "Direct access was not available: what was read back may have come from the machine's own cache."
 )
 
+_FOR_IMAGES = (
+    "The machine was started from a recovery image: Secure Boot, even where it is on, covers neither its "
+    "initramfs nor its configuration, and its digest is what the image says of itself."
+)
+
 
 def supported_confidence(samples: int) -> str:
     """Return what n independent samples without a mismatch support: n >= ln(1-c) / ln(1-p).
@@ -120,9 +125,10 @@ def _verification_claim(device: DeviceReport) -> str:
 
 
 def disclaim(report: RunReport) -> tuple[str, ...]:
-    """Return what the certificate does not say, chosen by what the media are."""
+    """Return what the certificate does not say, chosen by what the media are and what the machine ran."""
+    images = [_FOR_IMAGES] if isinstance(report.plan.host.image, str) else []
     found = [sentence for device in report.devices for sentence in _device_disclaimers(device)]
-    return tuple(dict.fromkeys([*_FOR_ALL, *found]))
+    return tuple(dict.fromkeys([*_FOR_ALL, *images, *found]))
 
 
 def _device_disclaimers(device: DeviceReport) -> Iterator[str]:

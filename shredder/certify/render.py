@@ -83,6 +83,8 @@ def _run_lines(predicate: Predicate) -> Iterator[str]:
     yield _field("host machine id", host.machine_id)
     yield _field("kernel", host.kernel)
     yield _field("clock source", host.clock_source)
+    yield _field("recovery image", host.image)
+    yield _field("secure boot", host.secure_boot)
     yield _field("method", f"{method.name}, verification {method.verification}")
     yield _field("allowed", ", ".join(method.allowances) or "nothing")
 

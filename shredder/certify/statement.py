@@ -101,6 +101,8 @@ def _host(host: Host) -> HostFacts:
         product_uuid=say(host.product_uuid),
         kernel=say(host.kernel),
         clock_source=say(host.clock_source),
+        image=say(host.image),
+        secure_boot=say(host.secure_boot),
     )
 
 

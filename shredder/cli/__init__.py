@@ -19,6 +19,8 @@ _COMMANDS = {
     "audit": "shredder.cli.audit",
     "certificate": "shredder.cli.certificate",
     "key": "shredder.cli.key",
+    "autopilot": "shredder.cli.autopilot",
+    "fetch": "shredder.cli.fetch",
 }
 
 

@@ -23,7 +23,7 @@ from shredder.decommission.run_folder import RunFolder
 from shredder.erase.engine import run_tasks
 from shredder.erase.keystream import derive_key
 from shredder.erase.worker import Sampling, Task
-from shredder.errors import ExitCode, RefusedError, UndeliveredError, gravest
+from shredder.errors import ExitCode, RefusedError, ShredderError, UndeliveredError, gravest
 from shredder.events import DeviceRefused, Event, Progress, RunEnded, RunStarted, Stream
 from shredder.model import Identity, PassKind, Plan, Profile, Refusal, Step
 from shredder.plan.documents import write_plan
@@ -69,6 +69,7 @@ def carry_out(
     profile: Profile,
     monitor: Callable[[Event], None],
     wants_stop: Callable[[], bool],
+    before_first_write: Callable[[Path], None] = lambda _folder: None,
 ) -> Result:
     """Wipe what the plan names and certify what happened.
 
@@ -80,9 +81,12 @@ def carry_out(
         profile: what only people know.
         monitor: shown every event.
         wants_stop: asked five times a second.
+        before_first_write: called with the run's folder when the start entry is durable in its evidence, and
+            no target has been opened yet; what it raises ends the run.
 
     Raises:
         RefusedError: nothing of the plan may be wiped, or the output folder cannot be used.
+        ShredderError: what `before_first_write` raised; nothing was written to any target.
     """
     if not ready.steps:
         raise RefusedError("; ".join(_reasons(ready.refused)) or "the plan has no targets")
@@ -96,6 +100,13 @@ def carry_out(
     record(start)
     if log.damage:
         raise RefusedError(f"{log.damage}; nothing was wiped", hint="name another folder with --output")
+    try:
+        before_first_write(folder.path)
+    except ShredderError:
+        record(RunEnded(interrupted=True))
+        log.close()
+        folder.release()
+        raise
     for refusal in ready.refused:
         record(refusal)
     at_once = len(ready.steps)

@@ -2,6 +2,7 @@
 
 from shredder.discover.layers import Layers
 from shredder.discover.mounts import Mount, covering, parse_mounts
+from shredder.discover.recovery_image import boot_mark
 from shredder.discover.snapshot import Snapshot
 from shredder.discover.usage import mounted_nodes
 
@@ -21,9 +22,10 @@ _LIVE = (
 def find_boot_nodes(snapshot: Snapshot, layers: Layers) -> frozenset[str]:
     """Return the nodes under the system's own mounts, through every layer down to the disks.
 
-    What the first process sees counts besides our own view, so that a container does not hide it.
+    What the first process sees counts besides our own view, so that a container does not hide it. A recovery
+    image runs from memory: its medium is mounted nowhere, and known by the mark on it.
     """
-    carrying: set[str] = set()
+    carrying = _marked(snapshot, layers)
     for at, view in enumerate(snapshot.mounts):
         if at == 0 or view.pid == 1:
             mounts = parse_mounts(view)
@@ -31,6 +33,16 @@ def find_boot_nodes(snapshot: Snapshot, layers: Layers) -> frozenset[str]:
                 if _is_system(mount.point):
                     carrying |= _carrying(mount, mounts, snapshot, layers)
     return frozenset(carrying)
+
+
+def _marked(snapshot: Snapshot, layers: Layers) -> set[str]:
+    """Nodes with the running image's mark, what they lie on, and what else is on a disk that has it."""
+    if snapshot.host.image is None:
+        return set()
+    mark = boot_mark(snapshot.host.image)
+    nodes = {name for name, found in snapshot.marks.items() if found == mark and name in layers.blocks}
+    low = {lower for name in nodes for lower in layers.underlying(name)}
+    return nodes | low | {part for name in nodes for part in layers.partitions[name]}
 
 
 def _is_system(point: str) -> bool:

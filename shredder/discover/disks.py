@@ -72,6 +72,11 @@ def _notes(snapshot: Snapshot) -> list[str]:
         notes.append(f"blkinfo: {snapshot.witness}")
     if isinstance(snapshot.contents, Unavailable):
         notes.append(f"contents: {snapshot.contents}")
+    notes += (
+        f"boot medium: not looked for on {node_path(name)}: {found.unavailable}"
+        for name, found in snapshot.marks.items()
+        if isinstance(found, Unavailable)
+    )
     if snapshot.unread_mounts:
         notes.append(f"mounts: those of {processes(snapshot.unread_mounts)} could not be read")
     if snapshot.unread_processes:

@@ -22,7 +22,15 @@ from shredder.model import (
     VerifyKind,
 )
 from shredder.plan.methods import build_passes, find_method
-from shredder.plan.safety import carries_system, check, check_liftable, other_paths, overlaps, split_refusals
+from shredder.plan.safety import (
+    carries_system,
+    check,
+    check_kept,
+    check_liftable,
+    other_paths,
+    overlaps,
+    split_refusals,
+)
 from shredder.plan.settle import settle, settle_machine
 from shredder.records import canonical
 
@@ -53,7 +61,12 @@ class Request:
     allow: frozenset[RefusalKind]
 
 
-def plan_named(machine: Machine, targets: tuple[Device, ...], request: Request) -> Plan:
+def plan_named(
+    machine: Machine,
+    targets: tuple[Device, ...],
+    request: Request,
+    kept: frozenset[str] = frozenset(),
+) -> Plan:
     """Plan the wiping of the devices named, in their order.
 
     A target that is refused stands in `left_out` with the reasons, and the others go on. A target that is
@@ -63,6 +76,7 @@ def plan_named(machine: Machine, targets: tuple[Device, ...], request: Request) 
         machine: everything that was discovered.
         targets: the devices named; an image file need not be in `machine`.
         request: method, verification and allowances.
+        kept: paths of the devices (disks or partitions) that must stay as they are.
 
     Raises:
         UsageError: the request is not well formed, or two targets are the same device.
@@ -76,7 +90,7 @@ def plan_named(machine: Machine, targets: tuple[Device, ...], request: Request) 
     for target in map(settle, targets):
         if any(target.path in step.aliases for step in steps):
             continue
-        outcome = _decide(target, machine, request, tuple(planned))
+        outcome = _decide(target, machine, request, tuple(planned), kept)
         if isinstance(outcome, Step):
             steps.append(outcome)
             planned.append(target)
@@ -109,7 +123,9 @@ def plan_all(machine: Machine, request: Request, receives_output: frozenset[str]
     for device in _top_level(machine):
         if any(device.path in step.aliases for step in steps):
             continue
-        outcome = _exclude(device, machine, receives_output) or _decide(device, machine, request, ())
+        outcome = _exclude(device, machine, receives_output) or _decide(
+            device, machine, request, (), frozenset()
+        )
         if isinstance(outcome, Step):
             steps.append(outcome)
         else:
@@ -215,9 +231,13 @@ def _is_twin(one: Device, other: Device) -> bool:
 
 
 def _decide(
-    device: Device, machine: Machine, request: Request, planned: tuple[Device, ...]
+    device: Device,
+    machine: Machine,
+    request: Request,
+    planned: tuple[Device, ...],
+    kept: frozenset[str],
 ) -> Step | LeftOut:
-    refusals = list(check(device, machine))
+    refusals = [*check(device, machine), *check_kept(device, machine, kept)]
     for earlier in planned:
         if overlaps(earlier, device, machine):
             detail = f"{device.path} shares bytes with {earlier.path}, which is planned already"

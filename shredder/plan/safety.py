@@ -69,6 +69,22 @@ def check(device: Device, machine: Machine) -> tuple[Refusal, ...]:
     return tuple(dict.fromkeys(found))
 
 
+def check_kept(device: Device, machine: Machine, kept: frozenset[str]) -> tuple[Refusal, ...]:
+    """Return the reason against wiping a device that shares bytes with one that must be kept.
+
+    Args:
+        device: the target.
+        machine: everything that was discovered.
+        kept: paths of the nodes, disks or partitions, that carry configuration or receive the certificate.
+    """
+    nodes = (node for node in machine.devices if node.path in kept)
+    if device.path not in kept and not any(overlaps(device, node, machine) for node in nodes):
+        return ()
+    return (
+        _refusal(RefusalKind.OUTPUT, device.path, "carries the configuration or receives the certificate"),
+    )
+
+
 def _refusal(kind: RefusalKind, path: str, detail: str) -> Refusal:
     return Refusal(kind, path, f"{path} {detail}")
 

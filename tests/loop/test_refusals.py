@@ -44,7 +44,9 @@ def _refused(
 def test_a_mounted_disk(loop_factory: LoopFactory, mounted: Callable[..., Path], shredder: Shredder) -> None:
     loop = loop_factory(64 * MIB)
     point = mounted(loop.path, "ext4")
-    assert str(point) in _refused(shredder, loop)
+    said = _refused(shredder, loop)
+    assert str(point) in said
+    assert "--allow" not in said, "nothing lifts a mount"
 
 
 def test_a_mount_on_one_partition_refuses_the_disk_but_not_the_other_partition(
@@ -90,7 +92,9 @@ def test_a_process_that_has_a_partition_open(loop_factory: LoopFactory, shredder
     first, _ = loop.partition(TWO_PARTITIONS)
     descriptor = os.open(first, os.O_RDONLY)
     try:
-        assert "process" in _refused(shredder, loop)
+        said = _refused(shredder, loop)
+        assert "process" in said
+        assert "hint: if you know better: --allow open" in said
     finally:
         os.close(descriptor)
 

@@ -55,7 +55,16 @@ EVIDENCE_NAME = "evidence.jsonl"
 BEGIN = datetime(2026, 11, 21, 3, 31, 0, 123_000, tzinfo=UTC)
 
 _HOST = Host(
-    "server-1", "m" * 32, "ACME", "Box", Unavailable("root only"), "0000-1111", "6.1.0-1-amd64", "tsc"
+    hostname="server-1",
+    machine_id="m" * 32,
+    vendor="ACME",
+    product="Box",
+    serial=Unavailable("root only"),
+    product_uuid="0000-1111",
+    kernel="6.1.0-1-amd64",
+    clock_source="tsc",
+    image=Unavailable("not started from a recovery image"),
+    secure_boot=Unavailable("not started by UEFI firmware"),
 )
 _PROFILE = """
 organisation = "Example Ltd"

@@ -9,7 +9,7 @@ from shredder.model import DeviceKind, Fact, Machine, MediumKind, Unavailable
 from shredder.records import canonical, from_json, parse
 from tests.machines import described, device, load
 
-NAMES = ("here", "laptop", "live", "san", "server", "vps", "witnesses", "workshop")
+NAMES = ("here", "laptop", "live", "recovery", "san", "server", "vps", "witnesses", "workshop")
 
 
 def kinds(machine: Machine) -> dict[str, tuple[DeviceKind, MediumKind]]:
@@ -41,6 +41,7 @@ def test_no_fact_is_blank(name: str) -> None:
     machine = described(name)
     host = machine.host
     facts: list[Fact] = [host.machine_id, host.vendor, host.product, host.serial, host.product_uuid]
+    facts += [host.clock_source, host.image, host.secure_boot]
     for item in machine.devices:
         identity = item.identity
         facts += [item.vendor, item.model, item.transport, item.content, identity.serial, identity.wwn]
@@ -240,6 +241,7 @@ def test_names_with_a_slash_and_hidden_paths() -> None:
         ("san", {"cciss/c0d0", "cciss/c0d0p1"}),
         ("workshop", {"sda", "sda2"}),
         ("live", {"sdb", "sdb1", "loop0"}),  # an overlay over a loop device over a file on the stick
+        ("recovery", {"sdb", "sdb1", "sdb2"}),  # nothing of it is mounted
         ("here", {"vda"}),
         ("witnesses", set()),
     ],
@@ -266,13 +268,48 @@ def test_the_first_process_shows_what_a_container_hides() -> None:
     assert device(describe(replace(snapshot, mounts=mounts)), "/dev/vda").boot
 
 
+def carriers(marks: dict[str, Fact]) -> set[str]:
+    machine = describe(replace(load("recovery"), marks=marks))
+    return {item.path.removeprefix("/dev/") for item in machine.devices if item.boot}
+
+
+def test_the_mark_of_the_running_image_makes_a_boot_medium_and_no_label_does() -> None:
+    ours, other = f"SHREDDER {'A' * 64}", f"SHREDDER {'B' * 64}"
+    assert carriers({}) == set()
+    assert carriers({"sda": other, "sda2": other}) == set()
+    assert carriers({"sdb": ours}) == {"sdb", "sdb1", "sdb2"}
+    assert carriers({"sda2": ours}) == {"sda", "sda2"}
+    assert carriers({"sda": Unavailable("the device could not be read: Input/output error")}) == set()
+    assert carriers({"gone": ours}) == set()
+
+
+def test_without_a_running_image_no_mark_counts() -> None:
+    snapshot = load("recovery")
+    machine = describe(replace(snapshot, host=replace(snapshot.host, image=None)))
+    assert not any(item.boot for item in machine.devices)
+    assert machine.host.image == Unavailable("not started from a recovery image")
+
+
+def test_where_the_mark_could_not_be_looked_for_there_is_a_note() -> None:
+    assert described("recovery").notes == (
+        "boot medium: not looked for on /dev/sdc: the device could not be read: Input/output error",
+    )
+
+
+def test_the_image_and_secure_boot_are_facts_of_the_host() -> None:
+    host = described("recovery").host
+    assert (host.image, host.secure_boot) == (f"shredder image 1.0.0 sha256:{'a' * 64}", "on")
+    assert described("server").host.secure_boot == "off"
+    assert described("vps").host.secure_boot == Unavailable("not started by UEFI firmware")
+
+
 def test_the_witnesses_disagree() -> None:
     found = {item.path: item.disagreements for item in described("witnesses").devices if item.disagreements}
     assert found == {
         "/dev/sda": ("size: sysfs says 68719476736 bytes, lsblk 34359738368",),
         "/dev/sdb": ("read-only: sysfs says no, lsblk yes",),
     }
-    for name in ("server", "laptop", "vps", "san", "workshop", "here"):
+    for name in ("server", "laptop", "vps", "san", "workshop", "here", "recovery"):
         assert not any(item.disagreements for item in described(name).devices), name
 
 

@@ -256,6 +256,33 @@ def test_what_receives_the_output_is_excepted_by_every_path(carrier: str) -> Non
 
 
 @pytest.mark.parametrize(
+    ("kept", "refused"),
+    [
+        ("/dev/sda", {"/dev/sda", "/dev/sda1", "/dev/sda2", "/dev/sdb"}),
+        ("/dev/sda1", {"/dev/sda", "/dev/sda1", "/dev/sdb"}),
+        ("/dev/sdb", {"/dev/sda", "/dev/sda1", "/dev/sda2", "/dev/sdb"}),
+        ("/dev/not-there", set()),
+    ],
+)
+def test_what_must_be_kept_is_refused_by_every_name_it_has(kept: str, refused: set[str]) -> None:
+    disk = make_device("/dev/sda", serial="A", wwn="5", partitions=("/dev/sda1", "/dev/sda2"))
+    parts = make_partition(disk, 1, MIB, GIB), make_partition(disk, 2, MIB + GIB, GIB)
+    other = make_device("/dev/sdb", serial="A", wwn="5")
+    machine = make_machine(disk, *parts, other, make_device("/dev/sdc"))
+    for target in machine.devices:
+        plan = plan_named(machine, (target,), make_request(), frozenset({kept}))
+        assert (target.path in left(plan) and left(plan)[target.path] is REFUSED) == (target.path in refused)
+        assert bool(plan.steps) == (target.path not in refused)
+    plan = plan_named(machine, (disk,), make_request(), frozenset({kept}))
+    assert incomplete_before_start(plan) == (disk.path in refused)
+
+
+def test_what_must_be_kept_cannot_be_allowed() -> None:
+    with pytest.raises(UsageError, match='"output" cannot be lifted'):
+        plan_named(make_machine(SDA), (SDA,), make_request(allow=frozenset({RefusalKind.OUTPUT})))
+
+
+@pytest.mark.parametrize(
     "facts",
     [
         {"uses": (Use(UseKind.MOUNT, "/dev/sda", "/srv"),)},
