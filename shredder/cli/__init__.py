@@ -21,6 +21,7 @@ _COMMANDS = {
     "key": "shredder.cli.key",
     "autopilot": "shredder.cli.autopilot",
     "fetch": "shredder.cli.fetch",
+    "image": "shredder.cli.image",
 }
 
 
