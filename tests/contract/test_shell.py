@@ -25,6 +25,13 @@ _COMMANDS = [
     "certificate verify",
     "certificate show",
     "key new",
+    "image build",
+    "image lock",
+    "autopilot",
+    "fetch start",
+    "fetch results",
+    "fetch received",
+    "fetch status",
 ]
 
 
