@@ -68,6 +68,8 @@ def _notes(snapshot: Snapshot) -> list[str]:
     notes = []
     if not snapshot.udev_running:
         notes.append("udev: not running, facts come from sysfs alone")
+    elif snapshot.blocks and not any(block.properties for block in snapshot.blocks):
+        notes.append("udev: it runs and says nothing, or libudev is missing; facts come from sysfs alone")
     if isinstance(snapshot.witness, Unavailable):
         notes.append(f"blkinfo: {snapshot.witness}")
     if isinstance(snapshot.contents, Unavailable):

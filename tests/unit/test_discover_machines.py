@@ -172,6 +172,12 @@ def test_scsi_serial_is_the_unit_serial_not_the_wwn_again() -> None:
     assert (disk.vendor, disk.model) == ("DGC", "VRAID")
 
 
+def test_a_udev_that_runs_and_says_nothing_is_noted() -> None:
+    silent = replace(load("vps"), udev_running=True)
+    silent = replace(silent, blocks=tuple(replace(block, properties={}) for block in silent.blocks))
+    assert any(note.startswith("udev: it runs and says nothing") for note in describe(silent).notes)
+
+
 def test_sysfs_alone_gives_the_same_serial_and_wwn_as_udev() -> None:
     snapshot = load("san")
     page = {"device/vpd_pg80": "CKM001"}
