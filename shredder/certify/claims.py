@@ -104,6 +104,8 @@ def _device_claims(device: DeviceReport) -> Iterator[str]:
             f"{total_bytes(device.untouched)} bytes missed every one; their ranges are listed."
         )
     yield _verification_claim(device)
+    if device.step.aliases and device.verdict.is_success:
+        yield f"What the last pass wrote was found again through {', '.join(device.step.aliases)}."
     if device.verdict in (Verdict.VERIFIED_IN_FULL, Verdict.VERIFIED_BY_SAMPLES):
         yield f"{name}: Clear in the sense of NIST SP 800-88 (logical, on what the host could address)."
     else:

@@ -18,13 +18,22 @@ from shredder.certify.reports import RunReport
 from shredder.certify.statement import make_statement, statement_bytes
 from shredder.certify.stream_keys import VERSION, DeviceKeys, StreamKeys, stream_keys_bytes
 from shredder.decommission import run_folder
-from shredder.decommission.prepare import Ready, recheck_open
+from shredder.decommission.prepare import Ready, look_again, recheck_open
 from shredder.decommission.run_folder import RunFolder
 from shredder.erase.engine import run_tasks
 from shredder.erase.keystream import derive_key
 from shredder.erase.worker import Sampling, Task
 from shredder.errors import ExitCode, RefusedError, ShredderError, UndeliveredError, gravest
-from shredder.events import DeviceRefused, Event, Progress, RunEnded, RunStarted, Stream
+from shredder.events import (
+    DeviceEnded,
+    DeviceRefused,
+    Event,
+    LookedAgain,
+    Progress,
+    RunEnded,
+    RunStarted,
+    Stream,
+)
 from shredder.model import Identity, PassKind, Plan, Profile, Refusal, Step
 from shredder.plan.documents import write_plan
 from shredder.plan.sampling import draw_samples, mix_seed
@@ -112,9 +121,19 @@ def carry_out(
     at_once = len(ready.steps)
     tasks = [_make_task(target, ready.plan, at_once) for target in targets if target.step in ready.steps]
     run_tasks(tasks, record, wants_stop)
+    if ready.plan.all_disks:
+        record(_look_again(ready.plan, log))
     record(RunEnded(interrupted=wants_stop()))
     log.close()
     return _conclude(log, folder, key)
+
+
+def _look_again(plan: Plan, log: EvidenceLog) -> LookedAgain:
+    """Look for disks that appeared late, unless one hangs in the kernel: the look would hang with it."""
+    for entry in log.entries:
+        if isinstance(entry.event, DeviceEnded) and entry.event.may_still_write:
+            return LookedAgain((), error=f"{entry.event.path} hangs")
+    return look_again(plan)
 
 
 def _reasons(refused: Sequence[DeviceRefused]) -> list[str]:

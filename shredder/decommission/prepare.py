@@ -10,7 +10,7 @@ from shredder.discover.disks import describe, find_device
 from shredder.discover.images import describe_image
 from shredder.discover.probe import take_snapshot
 from shredder.errors import RefusedError, ShredderError, UsageError
-from shredder.events import DeviceRefused
+from shredder.events import DeviceRefused, LookedAgain
 from shredder.model import (
     Device,
     DeviceKind,
@@ -23,7 +23,8 @@ from shredder.model import (
     Step,
     UseKind,
 )
-from shredder.plan.planner import Request, plan_all, plan_named, with_others
+from shredder.plan.left_out import find_appeared, with_others
+from shredder.plan.planner import Request, plan_all, plan_named
 from shredder.plan.safety import LIFTABLE, check, check_kept, identity_changes, split_refusals
 
 # facts of a step that only the certificate needs: they must be this machine's too
@@ -51,7 +52,7 @@ def survey(marks_on: str | None = None) -> Machine:
     """Look at this machine now.
 
     Args:
-        marks_on: look for the boot medium's mark on this device alone; None looks on all.
+        marks_on: look for the boot medium's mark on this device alone ("" is none); None looks on all.
 
     Raises:
         RefusedError: a recovery image runs, and does not say which one it is.
@@ -198,6 +199,17 @@ def check_plan(plan: Plan) -> Ready:
         else:
             holding.append(step)
     return Ready(with_others(plan, machine), tuple(holding), tuple(refused))
+
+
+def look_again(plan: Plan) -> LookedAgain:
+    """Return which disks a plan of all disks does not know, after it was carried out.
+
+    No disk is read for the boot medium's mark: one of them may hang.
+    """
+    try:
+        return LookedAgain(find_appeared(plan, survey(marks_on="")), error=None)
+    except ShredderError as error:
+        return LookedAgain((), error=error.message)
 
 
 def _check_host(planned: Host, found: Host) -> None:

@@ -1,7 +1,9 @@
-"""Volumes that bring the configuration or take the certificate: labelled SHREDDER, removable or read-only.
+"""Volumes that bring the configuration or take the certificate: labelled SHREDDER, removable or lent to read.
 
-A label on an internal disk that can be written means nothing: whoever used the machine may have put it there.
-Only volumes that may count are looked at, and none is ever mounted that does not.
+A label on an internal disk means nothing: whoever used the machine may have put it there. Neither does its
+write protection, for SCSI disks, NVMe namespaces and eMMC boot partitions let software set it; that of a
+virtio or Xen disk is the hypervisor's word. Only volumes that may count are looked at, and none is ever
+mounted that does not.
 """
 
 import subprocess
@@ -18,9 +20,9 @@ RAM_FOLDER = Path("/run/shredder")
 
 _CLASS = Path("/sys/class/block")
 _TIMEOUT_S = 60
-# file systems, and what keeps a read-only mount of them from writing to the medium
-_READABLE = {"vfat": "", "exfat": "", "ext4": ",noload", "iso9660": ""}
-_WRITABLE = frozenset(("vfat", "exfat", "ext4"))
+_LENT = ("vd", "xvd")
+_NEVER_WRITTEN = "iso9660"
+_READABLE = "the recovery image knows FAT, exFAT and ISO 9660"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +42,7 @@ class Volume:
     @property
     def can_be_written(self) -> bool:
         """True when it can take files and be carried away."""
-        return self.removable and not self.read_only and self.filesystem in _WRITABLE
+        return self.removable and not self.read_only and self.filesystem != _NEVER_WRITTEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,7 @@ def find_volumes() -> tuple[Volume, ...]:
 
 
 def list_nodes(block_class: Path) -> tuple[Node, ...]:
-    """Return the nodes of removable and of read-only disks, with their partitions.
+    """Return the nodes of removable disks and of virtual ones that are read-only, with their partitions.
 
     Args:
         block_class: /sys/class/block, or a folder like it.
@@ -71,7 +73,8 @@ def list_nodes(block_class: Path) -> tuple[Node, ...]:
         node = link.resolve()
         disk = node.parent if (node / "partition").exists() else node
         removable, read_only = _reads_one(disk / "removable"), _reads_one(disk / "ro")
-        if (disk / "device").exists() and (removable or read_only) and not disk.name.startswith("fd"):
+        counts = removable or (read_only and disk.name.startswith(_LENT))
+        if (disk / "device").exists() and counts and not disk.name.startswith("fd"):
             found.append(Node(node.name, disk.name, removable, read_only))
     return tuple(found)
 
@@ -84,19 +87,21 @@ def _reads_one(path: Path) -> bool:
 
 
 def choose_volumes(nodes: tuple[Node, ...], look: Callable[[str], dict[str, str]]) -> tuple[Volume, ...]:
-    """Return the nodes that carry a volume with our label and a file system that we mount.
+    """Return the nodes that carry a volume with our label.
 
     Args:
         nodes: from `list_nodes`.
         look: returns what a device holds, by libblkid's names.
+
+    One with a file system that the kernel does not have is among them: to mount it is an error that is shown.
     """
     found = []
     for node in nodes:
         path = _device_path(node.name)
         content = look(path)
-        kind = content.get("TYPE", "")
-        if content.get("LABEL") == LABEL and kind in _READABLE:
-            found.append(Volume(path, _device_path(node.disk), kind, node.removable, node.read_only))
+        if content.get("LABEL") == LABEL:
+            disk, kind = _device_path(node.disk), content.get("TYPE", "")
+            found.append(Volume(path, disk, kind, node.removable, node.read_only))
     return tuple(found)
 
 
@@ -126,30 +131,21 @@ def mounted(volume: Volume, *, writable: bool, ram_folder: Path = RAM_FOLDER) ->
 
     Args:
         volume: from `find_volumes`.
-        writable: else nothing is written to it, not even its journal.
+        writable: else it is mounted read-only.
         ram_folder: the mount point is made below it.
 
     Raises:
         RefusedError: it cannot be mounted, or not unmounted.
     """
-    options = "nosuid,nodev,noexec,"
-    options += "rw" if writable else f"ro{_READABLE[volume.filesystem]}"
+    options = f"nosuid,nodev,noexec,{'rw' if writable else 'ro'}"
     try:
         ram_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         point = Path(tempfile.mkdtemp(prefix="volume-", dir=ram_folder))
     except OSError as error:
         raise RefusedError(f"{ram_folder} could not be used: {error.strerror}") from None
     try:
-        _run(
-            f"{volume.path} could not be mounted",
-            "mount",
-            "-t",
-            volume.filesystem,
-            "-o",
-            options,
-            volume.path,
-            point,
-        )
+        words = ("mount", "-t", volume.filesystem, "-o", options, volume.path, point)
+        _run(f"{volume.path} could not be mounted", *words, hint=_READABLE)
         try:
             yield point
         finally:
@@ -160,7 +156,7 @@ def mounted(volume: Volume, *, writable: bool, ram_folder: Path = RAM_FOLDER) ->
             point.rmdir()
 
 
-def _run(failure: str, *words: str | Path) -> None:
+def _run(failure: str, *words: str | Path, hint: str | None = None) -> None:
     try:
         done = subprocess.run(
             [str(word) for word in words],
@@ -175,5 +171,6 @@ def _run(failure: str, *words: str | Path) -> None:
     except OSError as error:
         raise RefusedError(f"{failure}: {words[0]}: {error.strerror}") from None
     if done.returncode != 0:
+        # mount gives the reason first, and then where to read on
         said = done.stderr.strip().splitlines()
-        raise RefusedError(f"{failure}: {said[-1].strip() if said else 'no reason given'}")
+        raise RefusedError(f"{failure}: {said[0].strip() if said else 'no reason given'}", hint=hint)

@@ -90,7 +90,7 @@ class Snapshot:
         btrfs: kernel names of the devices of each mounted btrfs, by its UUID.
         unread_processes: processes whose open files could not be read.
         sees_all_processes: False in a PID namespace of its own.
-        driverless: storage controllers without a driver.
+        driverless: storage controllers and memory without a driver.
     """
 
     blocks: tuple[RawBlock, ...]

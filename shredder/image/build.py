@@ -4,13 +4,14 @@ import hashlib
 import platform
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from shredder import __version__
 from shredder.discover.recovery_image import IDENTITY_PATH, ImageIdentity, boot_mark
-from shredder.errors import UsageError
+from shredder.errors import ShredderError, UsageError
 from shredder.image import unpack
 from shredder.image.fetch import fetch_all
 from shredder.image.identity import identify, write_identity
@@ -76,24 +77,34 @@ def build_image(
     Raises:
         UsageError: the machine is of another kind, a program is missing, the lock is of another recipe, or
             the folder is not empty.
-        ShredderError: a download or a program failed.
+        ShredderError: a download or a program failed, or a disk is full.
     """
     if platform.machine() != _MACHINE:
         raise UsageError(f"the image is built on {_MACHINE} only, this is {platform.machine()}")
     need_tools(unpack.TOOLS)
     if lock.recipe != recipe.resolved_from():
         raise UsageError("the lock file does not fit image.toml", hint="run `shredder image lock`")
-    _make_output(output)
     lock = lock if firmware else lock.without(Group.FIRMWARE)
+    try:
+        return _build(recipe, lock, cache, output, firmware=firmware, say=say)
+    except OSError as error:
+        place = f"{error.filename}: " if error.filename else ""
+        raise ShredderError(f"{place}{error.strerror}", hint="the build needs some 2 GB in TMPDIR") from None
+
+
+def _build(
+    recipe: Recipe, lock: Lock, cache: Path, output: Path, *, firmware: bool, say: Callable[[str], None]
+) -> ImageIdentity:
+    _make_output(output)
     say(f"fetching {len(lock.packages) + len(lock.wheels)} packages")
     places = fetch_all([*lock.packages, *lock.wheels], cache)
-    with tempfile.TemporaryDirectory(prefix="shredder-image-") as name:
+    with tempfile.TemporaryDirectory(prefix="shredder-image-") as name, all_at_once(output) as results:
         shop = Workshop(Path(name), recipe, lock, places)
         write_wrappers(shop.unpack(Group.TOOLS), shop.folder / "bin")
         with first_on_path(shop.folder / "bin"):
-            identity = _make_pair(shop, output, firmware=firmware, say=say)
-            _make_media(shop, output, identity, say)
-    _write_checksums(output)
+            identity = _make_pair(shop, results, firmware=firmware, say=say)
+            _make_media(shop, results, identity, say)
+        _write_checksums(results)
     return identity
 
 
@@ -104,6 +115,19 @@ def _make_output(output: Path) -> None:
             raise UsageError(f"{output} is not empty", hint="name a folder that is not there yet")
     except OSError as error:
         raise UsageError(f"cannot make {output}: {error.strerror}") from None
+
+
+@contextmanager
+def all_at_once(output: Path) -> Iterator[Path]:
+    """Yield a folder to work in; what it holds appears in `output` at the end, whole, the checksums last.
+
+    Args:
+        output: a folder. When the work fails or is interrupted, nothing of it is left there.
+    """
+    with tempfile.TemporaryDirectory(prefix=".unfinished-", dir=output) as name:
+        yield Path(name)
+        for path in sorted(Path(name).iterdir(), key=lambda path: (path.name == CHECKSUMS, path.name)):
+            path.rename(output / path.name)
 
 
 def _make_pair(shop: Workshop, output: Path, *, firmware: bool, say: Callable[[str], None]) -> ImageIdentity:

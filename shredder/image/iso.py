@@ -106,7 +106,8 @@ def iso_command(stick_code: Path, efi_image: Path, mark: str, folder: Path, outp
         "-no-emul-boot",
     ]
     uefi += ["-append_partition", "2", "0xef", efi_image]
-    return ["xorriso", "-as", "mkisofs", "-o", output, *named, *bios, *uefi, folder]
+    # nobody's start-up file says anything about this ISO
+    return ["xorriso", "-no_rc", "-as", "mkisofs", "-o", output, *named, *bios, *uefi, folder]
 
 
 def _file_name(mark: str) -> str:

@@ -8,8 +8,9 @@ from pathlib import Path
 from shredder.errors import ShredderError
 from shredder.image.recipe import configuration_folder
 
-# every console that is there gets the kernel's lines and ours; the last one is /dev/console
-COMMAND_LINE = "console=tty0 console=hvc0 console=ttyS0,115200"
+# Every console that is there gets the kernel's lines and ours; the last one is /dev/console. The kernel shows
+# warnings and worse: one level up it prints its command line, which may carry a configuration.
+COMMAND_LINE = "console=tty0 console=hvc0 console=ttyS0,115200 loglevel=5"
 
 BIOS_CD = "usr/lib/ISOLINUX/isolinux.bin"
 BIOS_STICK = "usr/lib/ISOLINUX/isohdpfx.bin"

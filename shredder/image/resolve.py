@@ -40,7 +40,7 @@ def resolve(recipe: Recipe, epoch_s: int) -> Lock:
 
 
 def _resolve_debian(recipe: Recipe, folder: Path) -> tuple[LockedPackage, ...]:
-    variables = {"APT_CONFIG": str(_private_apt(recipe.archive, folder))}
+    variables = {**os.environ, "APT_CONFIG": str(_private_apt(recipe.archive, folder))}
     run_tool(["apt-get", "update", "-qq", "--error-on=any"], variables=variables)
     packages: dict[str, LockedPackage] = {}
     for group in Group:
@@ -164,7 +164,7 @@ def _pip(words: list[str]) -> list[dict[str, Any]]:
             "--index-url",
             "https://pypi.org/simple",
         ]
-        said = run_tool([*command, *options, *words], variables={"PIP_CONFIG_FILE": os.devnull})
+        said = run_tool([*command, *options, *words], variables={**os.environ, "PIP_CONFIG_FILE": os.devnull})
     installs: list[dict[str, Any]] = json.loads(said)["install"]
     return installs
 

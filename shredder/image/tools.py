@@ -1,13 +1,19 @@
 """Other programs: what they print, and one plain error where they are missing or fail."""
 
+import errno
 import os
 import shutil
+import signal
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from shredder.errors import ShredderError, UsageError
+
+_NO_HOME = "/nonexistent"
+_DISK_FULL = os.strerror(errno.ENOSPC)
+_SAME = {"LC_ALL": "C", "TZ": "UTC"}
 
 
 def need_tools(tools: Mapping[str, str]) -> None:
@@ -41,24 +47,36 @@ def run_tool(
         command: program and arguments.
         stdin: what it reads.
         folder: where it runs.
-        variables: added to its environment, which is otherwise ours with LC_ALL=C and TZ=UTC.
+        variables: added to its environment, which is otherwise the same for all who build, but for PATH.
 
     Raises:
         ShredderError: it is missing or failed; with the last line it wrote to its standard error.
     """
-    environment = {**os.environ, "LC_ALL": "C", "TZ": "UTC", **(variables or {})}
+    environment = {"PATH": os.environ.get("PATH", os.defpath), "HOME": _NO_HOME, **(variables or {}), **_SAME}
+    pipe = subprocess.PIPE
     try:
-        done = subprocess.run(
-            command, input=stdin, capture_output=True, cwd=folder, env=environment, check=False
+        process = subprocess.Popen(
+            command, stdin=pipe, stdout=pipe, stderr=pipe, cwd=folder, env=environment, process_group=0
         )
     except OSError as error:
         raise ShredderError(f"cannot run {command[0]}: {error.strerror}") from None
-    if done.returncode:
-        said = (done.stderr or done.stdout).decode(errors="replace").strip().splitlines()
-        raise ShredderError(
-            f"{command[0]} failed with {done.returncode}: {said[-1] if said else 'no reason given'}"
-        )
-    return done.stdout
+    with process:
+        try:
+            written, complaints = process.communicate(stdin)
+        except BaseException:
+            # what it started itself must not go on writing into folders that are being removed
+            os.killpg(process.pid, signal.SIGKILL)
+            raise
+    if process.returncode:
+        reason = _choose_line((complaints or written).decode(errors="replace"))
+        raise ShredderError(f"{command[0]} failed with {process.returncode}: {reason}")
+    return written
+
+
+def _choose_line(said: str) -> str:
+    """Return the line that says why: of a full disk programs speak first, then of what followed from it."""
+    lines = said.strip().splitlines() or ["no reason given"]
+    return next((line for line in lines if _DISK_FULL in line), lines[-1])
 
 
 @contextmanager

@@ -114,6 +114,8 @@ def _content(device: Device, machine: Machine, uses: tuple[Use, ...]) -> Iterato
     for node in (device, *_partitions(device, machine)):
         if node.boot:
             yield _refusal(RefusalKind.BOOT, node.path, "carries the running system or the boot medium")
+        if node.boot_doubt:
+            yield _refusal(RefusalKind.BOOT, node.path, f"may be the boot medium: {node.boot_doubt}")
         if _is_member(node.content) and node.path not in held:
             yield _refusal(RefusalKind.MEMBER, node.path, f"is a member of an array or pool ({node.content})")
 

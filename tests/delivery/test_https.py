@@ -1,18 +1,20 @@
 """HTTPS against a real server: what arrives, and the plain words for what does not."""
 
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import replace
 from datetime import timedelta
+from io import BufferedIOBase
 from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 
-from shredder.decommission.delivery import https
+from shredder.decommission.delivery import https, retry
 from shredder.decommission.delivery.destination import Destination, Surroundings, open_destination
 from shredder.decommission.delivery.retry import keep_trying
 from shredder.decommission.delivery.settings import HttpsDelivery
@@ -276,6 +278,61 @@ def test_a_server_that_does_not_speak(
         began_s = time.monotonic()
         assert refuse(replace(settings, url=url)).endswith("no answer in time")
         assert time.monotonic() - began_s < 5
+
+
+def _continue_for_ever(out: BufferedIOBase) -> None:
+    while True:
+        out.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        time.sleep(0.05)
+
+
+def _drip_for_ever(out: BufferedIOBase) -> None:
+    out.write(b"HTTP/1.1 200 OK\r\nX: ")
+    while True:
+        out.write(b"a")
+        time.sleep(0.05)
+
+
+@pytest.mark.parametrize("talk", [_continue_for_ever, _drip_for_ever])
+def test_a_server_that_never_comes_to_an_end(
+    *,
+    talk: Callable[[BufferedIOBase], None],
+    server: HttpsServer,
+    settings: HttpsDelivery,
+    around: Surroundings,
+    refuse: Refuse,
+    files: tuple[Path, ...],
+    start: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    server.talk = talk
+    began_s = time.monotonic()
+    told = refuse(replace(settings, start_timeout_s=1))
+    assert told == f"start.jsonl to {HOST}:{server.port}: not done within 1 s"
+    assert time.monotonic() - began_s < 5
+    monkeypatch.setattr(retry, "_SPARE_S", 0.0)
+    evidence = next(file for file in files if file.name == "evidence.jsonl")
+    with evidence.open("wb") as sparse:
+        sparse.truncate(20_000)
+    with pytest.raises(UndeliveredError, match="not done within 1 s"):
+        open_destination(settings, RUN_ID, around).deliver((evidence,))
+    monkeypatch.undo()
+    stops_s = time.monotonic() + 1
+    around = replace(around, wants_stop=lambda: time.monotonic() > stops_s)
+    with pytest.raises(UndeliveredError, match=r"start\.jsonl to .*: stopped"):
+        open_destination(settings, RUN_ID, around).deliver((start,))
+    assert time.monotonic() - stops_s < 2
+
+
+def test_trusted_certificates_that_cannot_be_read(
+    settings: HttpsDelivery, refuse: Refuse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(context: ssl.SSLContext) -> None:
+        raise OSError(12, "Cannot allocate memory")
+
+    monkeypatch.setattr(ssl.SSLContext, "load_default_certs", fail)
+    told = refuse(replace(settings, ca=None))
+    assert told == "the trusted certificates cannot be read: Cannot allocate memory"
 
 
 def test_a_server_without_tls(settings: HttpsDelivery, refuse: Refuse) -> None:

@@ -1,14 +1,18 @@
 """SFTP against OpenSSH's own server."""
 
 import os
+import socket
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from shredder.decommission.delivery import retry
 from shredder.decommission.delivery.destination import Destination, Surroundings, open_destination
 from shredder.decommission.delivery.settings import SftpDelivery
+from shredder.decommission.delivery.sftp import SftpDestination
 from shredder.errors import UndeliveredError
 from tests.delivery.conftest import RUN_ID
 from tests.support.machine import run
@@ -102,6 +106,30 @@ def test_another_key_is_not_let_in(settings: SftpDelivery, refuse: Refuse, tmp_p
     other = make_ssh_key(tmp_path / "other").private
     assert refuse(replace(settings, key=other)).endswith("the server does not take the key")
     assert refuse(replace(settings, user="nobody-here")).endswith("the server does not take the key")
+
+
+def test_a_server_that_does_not_speak(
+    settings: SftpDelivery, around: Surroundings, refuse: Refuse, start: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server((HOST, 0)) as mute:
+        mutes = replace(settings, port=mute.getsockname()[1])
+        stops_s = time.monotonic() + 1
+        stopping = replace(around, wants_stop=lambda: time.monotonic() > stops_s)
+        with pytest.raises(UndeliveredError, match="stopped"):
+            open_destination(mutes, RUN_ID, stopping).prove(start)
+        assert time.monotonic() - stops_s < 3
+        monkeypatch.setattr(retry, "_SPARE_S", 1.0)
+        assert refuse(mutes).endswith("not done within 1 s")
+
+
+def test_a_client_that_cannot_be_started(refuse: Refuse, settings: SftpDelivery, tmp_path: Path) -> None:
+    refused = tmp_path / "no-sftp"
+    refused.write_text("no program")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(SftpDestination, "_command", lambda _: [str(refused)])
+        assert refuse(settings) == "sftp could not be started: Permission denied"
+        patch.setattr(SftpDestination, "_command", lambda _: [str(tmp_path / "nothing")])
+        assert refuse(settings) == "there is no sftp on this machine"
 
 
 def test_nobody_listens_and_nobody_is_known(

@@ -25,7 +25,8 @@ _SETTINGS = StickDelivery(600)
 @pytest.fixture
 def stick(loop_factory: Callable[..., LoopDevice]) -> Volume:
     device = loop_factory(32 * MIB)
-    run("mkfs.ext4", "-q", "-L", LABEL, device.path)
+    # without a journal, as the file systems of sticks are
+    run("mkfs.ext4", "-q", "-O", "^has_journal", "-L", LABEL, device.path)
     return Volume(device.path, device.path, "ext4", removable=True, read_only=False)
 
 
@@ -116,6 +117,16 @@ def test_a_stick_that_cannot_be_mounted(stick: Volume, around: Surroundings, sta
         destination.prove(start)
 
 
+def test_a_file_system_that_the_kernel_does_not_have_is_said(stick: Volume, around: Surroundings) -> None:
+    unknown = replace(stick, filesystem="crypto_LUKS")
+    with (
+        pytest.raises(RefusedError, match="unknown filesystem type 'crypto_LUKS'") as caught,
+        mounted(unknown, writable=False, ram_folder=around.ram_folder),
+    ):
+        pass
+    assert "FAT, exFAT and ISO 9660" in str(caught.value.hint)
+
+
 def test_how_it_is_mounted(stick: Volume, around: Surroundings) -> None:
     for writable, word in ((True, "rw"), (False, "ro")):
         with mounted(stick, writable=writable, ram_folder=around.ram_folder) as root:
@@ -130,7 +141,7 @@ def test_reading_changes_no_byte(stick: Volume, around: Surroundings) -> None:
     with mounted(stick, writable=True, ram_folder=around.ram_folder) as root:
         with (root / "file").open("w") as file:
             os.fsync(file.fileno())
-        pulled = device.read_bytes()  # its journal has not been played back
+        pulled = device.read_bytes()  # it was not unmounted
     device.write_bytes(pulled)
     with mounted(stick, writable=False, ram_folder=around.ram_folder) as root:
         list(root.iterdir())

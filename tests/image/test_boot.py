@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from shredder.image.loaders import COMMAND_LINE
 from tests.support.guest import End, How
 from tests.support.guest_certificates import Delivered
-from tests.support.guest_image import CONSOLES, FILE_NAME, RecoveryImage, configure
+from tests.support.guest_image import FILE_NAME, RecoveryImage, configure
 from tests.support.guest_lab import STICK, Lab
-from tests.support.guest_machine import Boot, CdBoot, Firmware, Network, PxeBoot, StickBoot
+from tests.support.guest_machine import Boot, CdBoot, Firmware, KernelBoot, Network, PxeBoot, StickBoot
 from tests.support.guest_media import count_marker_texts, digest
 
 pytestmark = pytest.mark.long
@@ -75,10 +76,11 @@ def test_kernel_and_initramfs(lab: Lab) -> None:
 
 
 def test_the_first_line_comes_on_every_console(lab: Lab) -> None:
-    guest = lab.start(boot=lab.image.boot(), with_hvc0=True)
+    words = f"{COMMAND_LINE} ignore_loglevel"
+    guest = lab.start(boot=KernelBoot(lab.image.kernel, lab.image.initrd, words), with_hvc0=True)
     guest.expect(FIRST_LINE, 60)
     guest.expect_on(guest.hvc0, FIRST_LINE, 60)
-    assert CONSOLES in guest.serial.text  # the kernel's own lines are there too
+    assert f"ommand line: {words}" in guest.serial.text  # the kernel's own lines are there too
 
 
 def test_the_sizes(image: RecoveryImage) -> None:

@@ -4,6 +4,7 @@ import http.server
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -21,7 +22,9 @@ from shredder.image.fetch import Locked, cache_folder, fetch_all
 from shredder.image.lock import Group, Lock, LockedPackage, read_lock
 from shredder.image.recipe import configuration_folder
 from shredder.image.toolbox import LIBRARIES, LOADER, write_wrappers
+from shredder.image.tools import run_tool
 from shredder.image.unpack import unpack_packages
+from tests.support.waiting import wait_until
 
 MB = 1_000_000
 BUILD_WITHIN_S = 900
@@ -95,6 +98,7 @@ def strangers_python() -> str:
 @pytest.mark.long
 def test_root_and_a_stranger_build_the_same_bytes(built: Path, strangers_place: Path) -> None:
     place = strangers_place
+    (place / ".xorrisorc").write_text("-publisher stranger\n")
     run(
         *("build", "--output", str(place / "out"), "--lock", str(place / "lock.json")),
         python=strangers_python(),
@@ -103,6 +107,8 @@ def test_root_and_a_stranger_build_the_same_bytes(built: Path, strangers_place: 
         XDG_CACHE_HOME=str(place / "cache"),
         PYTHONPATH=str(place),
         TMPDIR=str(place),
+        PYTHONOPTIMIZE="2",
+        SOURCE_DATE_EPOCH="1",
     )
     theirs, ours = sums(place / "out"), sums(built)
     assert (place / "out" / "initrd.zst").stat().st_uid == STRANGER
@@ -128,11 +134,21 @@ def test_the_sizes_hold(built: Path) -> None:
     assert (built / "initrd.zst").stat().st_size % 4 == 0, "an appended archive would be ignored"
 
 
+@pytest.fixture(scope="module")
+def root(built: Path, fresh_lock: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the image's root, unpacked."""
+    return unpack_root(built, read_lock(fresh_lock), tmp_path_factory.mktemp("root"))
+
+
 @pytest.mark.long
-def test_every_program_of_the_image_finds_its_libraries(
-    built: Path, fresh_lock: Path, tmp_path: Path
-) -> None:
-    root = unpack_root(built, read_lock(fresh_lock), tmp_path)
+def test_sticks_can_be_mounted_and_persistent_memory_is_a_disk(root: Path) -> None:
+    there = {path.stem for path in (root / "usr/lib/modules").rglob("*.ko")}
+    assert {"vfat", "exfat", "isofs", "nls_utf8", "nfit", "libnvdimm", "nd_pmem", "virtio_pmem"} <= there
+    assert there.isdisjoint({"ext4", "xfs", "btrfs", "ntfs3", "dm-mod", "md-mod", "bcache"})
+
+
+@pytest.mark.long
+def test_every_program_of_the_image_finds_its_libraries(root: Path) -> None:
     start = [
         str((root / LOADER).resolve()),
         "--inhibit-cache",
@@ -192,6 +208,31 @@ def test_a_stale_lock_is_told(fresh_lock: Path, capsys: pytest.CaptureFixture[st
 
 def parts(lock: Lock) -> list[Locked]:
     return [*lock.packages, *lock.wheels]
+
+
+def test_programs_get_the_same_surroundings_whoever_builds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONOPTIMIZE", "2")
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "1")
+    lines = run_tool(["env"], variables={"WANTED": "1"}).decode().splitlines()
+    path = f"PATH={os.environ['PATH']}"
+    assert sorted(lines) == ["HOME=/nonexistent", "LC_ALL=C", path, "TZ=UTC", "WANTED=1"]
+
+
+def test_what_a_program_started_ends_with_an_interrupted_build(tmp_path: Path) -> None:
+    pid = tmp_path / "pid"
+    command = ["sh", "-c", f"sleep 60 & echo $! >{pid}; wait"]
+    script = f"from shredder.image.tools import run_tool; run_tool({command})"
+    build = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.DEVNULL)
+    wait_until(lambda: pid.exists() and pid.read_text().strip() != "")
+    build.send_signal(signal.SIGINT)
+    build.wait(timeout=30)
+    wait_until(lambda: not Path(f"/proc/{int(pid.read_text())}/cmdline").exists())
+
+
+def test_a_full_disk_is_named_as_such() -> None:
+    script = "echo 'tar: write: No space left on device' >&2; echo 'subprocess failed' >&2; exit 2"
+    with pytest.raises(ShredderError, match="No space left on device"):
+        run_tool(["sh", "-c", script])
 
 
 class Mirror(http.server.BaseHTTPRequestHandler):

@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
+from shredder.image.loaders import COMMAND_LINE
 from tests.support.guest import End, Guest, How
-from tests.support.guest_image import CONSOLES, configure
+from tests.support.guest_image import configure
 from tests.support.guest_lab import Lab
 from tests.support.guest_machine import Bus, Disk, KernelBoot
 from tests.support.guest_media import count_marker_texts, digest
@@ -117,9 +118,10 @@ def test_base64_that_is_none_is_a_broken_configuration(lab: Lab) -> None:
     disk = lab.disk("DISK1")
     before = digest(disk.file)
     stick = lab.volume("stick", configure("all", NOWHERE, countdown_s=0))
-    boot = KernelBoot(lab.image.kernel, lab.image.initrd, f"{CONSOLES} shredder.config=%%%")
+    boot = KernelBoot(lab.image.kernel, lab.image.initrd, f"{COMMAND_LINE} shredder.config=%%%")
     guest = lab.start(disk, boot=boot, stick=stick)
     guest.expect("is not the base64 of a text")
+    assert "ommand line: " not in guest.serial.text  # the kernel does not show a configuration
     power_off(guest, 2)
     assert digest(disk.file) == before
 

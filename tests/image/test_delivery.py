@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from shredder.image.loaders import COMMAND_LINE
 from tests.support.guest import End, How
 from tests.support.guest_certificates import EVIDENCE, PUBLIC_KEY, RESULTS, Delivered
 from tests.support.guest_hosts import Operator, WebServer, free_port
-from tests.support.guest_image import CONSOLES, FILE_NAME, configure
+from tests.support.guest_image import FILE_NAME, configure
 from tests.support.guest_lab import Lab
 from tests.support.guest_machine import Disk, KernelBoot, Network
 from tests.support.guest_media import count_marker_texts, digest, find_markers, make_cd
@@ -126,7 +127,7 @@ def test_sftp_with_a_configuration_from_a_server_that_is_known_by_its_key(lab: L
         lines += [f'user = "{server.user}"', f'folder = "{server.root}/{{run_id}}"']
         lines += [f'host_key = "{server.host_key}"', f"key = '''\n{server.key}'''"]
         (tmp_path / "web" / FILE_NAME).write_text(configure(["DISK1"], "\n".join(lines)))
-        boot = KernelBoot(lab.image.kernel, lab.image.initrd, f"{CONSOLES} {web.words}")
+        boot = KernelBoot(lab.image.kernel, lab.image.initrd, f"{COMMAND_LINE} {web.words}")
         guest = lab.start(disk, boot=boot, network=Network())
         assert guest.wait_end() == End(0, How.POWEROFF)
         (folder,) = server.root.iterdir()

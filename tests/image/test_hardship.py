@@ -54,6 +54,18 @@ def test_disks_pulled_out_in_mid_run(lab: Lab) -> None:
         assert all(is_within(number, device["unwritten"]) for number in left)
 
 
+def test_noise_on_a_serial_line_does_not_reset_the_machine(lab: Lab) -> None:
+    disk = lab.disk("DISK1", bytes_per_s=SLOW)
+    stick = lab.volume("stick", configure(["DISK1"], ON_STICK))
+    guest = lab.start(disk, boot=lab.image.boot(), stick=stick)
+    guest.expect(IS_WRITING)
+    # the kernel obeys the key that follows a BREAK: b is a reset
+    guest.qmp.ask("chardev-send-break", id="serial")
+    guest.type("b")
+    assert guest.wait_end() == End(0, How.POWEROFF)
+    lab.check_run_on(stick).check_disk("DISK1", disk.file)
+
+
 def test_a_power_cut_and_a_second_boot(lab: Lab) -> None:
     disk = lab.disk("DISK1", bytes_per_s=SLOW)
     stick = lab.volume("stick", configure(["DISK1"], ON_STICK))

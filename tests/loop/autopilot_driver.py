@@ -18,6 +18,7 @@ from shredder.decommission.autopilot.shelf import Shelf
 from shredder.decommission.autopilot.sources import Sources
 from shredder.decommission.autopilot.ssh import SshPlaces, start_ssh
 from shredder.decommission.autopilot.surroundings import Surroundings
+from shredder.decommission.autopilot.targets import list_blocks
 from shredder.decommission.delivery import destination
 from shredder.decommission.delivery.settings import Delivery
 from shredder.decommission.volumes import Volume
@@ -39,6 +40,7 @@ def main(settings: dict[str, Any]) -> None:
             start_ssh, places=SshPlaces(folder / "ssh", folder / "authorized_keys", settings["ssh_port"])
         ),
         find_targets=partial(_find_targets, settings["targets"]),
+        list_blocks=partial(list_blocks, Path("/sys/class/block")),
         find_volumes=partial(_volumes, settings),
         open_destination=partial(_open_destination, folder, consoles, settings),
         patience_s=settings["patience_s"],

@@ -25,6 +25,7 @@ from pathlib import Path
 
 import pytest
 
+from shredder.certify.keys import load_private_key, new_key, private_pem, public_pem
 from shredder.decommission.delivery.fetch_folder import FetchFolder
 from tests.support.devices import LoopDevice
 from tests.support.machine import allow_words
@@ -141,7 +142,7 @@ class Machine:
         server = self.folder / "ssh" / "pid"
         if server.exists():
             os.kill(int(server.read_text()), signal.SIGTERM)
-            server.unlink()
+            server.unlink(missing_ok=True)  # it takes its file away itself
         process.kill()
         process.wait()
         if process.stdout is not None:
@@ -357,6 +358,33 @@ def test_ctrl_c_while_the_start_is_on_its_way_leaves_the_machine_untouched(
     assert machine.is_untouched
 
 
+def test_a_key_after_the_countdown_stops_until_the_start_entry_is_proven(
+    machine: Machine, server: HttpsServer
+) -> None:
+    server.stop()
+    machine.boot_file.write_text(_targets() + _delivery(server, timeout_s=600))
+    console = machine.start()
+    console.expect("delivering the start entry")
+    console.type("k")
+    console.expect("stopped by somebody at the machine; nothing was written")
+    console.expect("shredder: ended with exit code 3")
+    machine.power_off()
+    assert machine.is_untouched
+
+
+def test_noise_on_a_console_does_not_keep_the_certificate(machine: Machine, server: HttpsServer) -> None:
+    machine.boot_file.write_text(_targets() + _delivery(server))
+    console = machine.start()
+    console.expect("WIPING")
+    until_s = time.monotonic() + 30
+    while "shredder: ended with" not in console.shown and time.monotonic() < until_s:
+        console.type("~")
+        console.read(0.05)
+    assert machine.wait_end() == "poweroff"
+    assert "NOT DELIVERED YET" not in console.shown
+    assert "certificate.json" in server.taken()
+
+
 def test_a_destination_that_dies_is_waited_for(machine: Machine, server: HttpsServer) -> None:
     server.answers.extend([200, 500, 500])
     machine.boot_file.write_text(_targets() + _delivery(server))
@@ -455,17 +483,98 @@ def test_a_crash_never_starts_an_unattended_run_twice(machine: Machine, server: 
     machine.process.wait()
     server.answers.clear()
     (run,) = machine.runs
+    certificate = (run / "certificate.json").read_bytes()
     machine.start()
     console.expect("the autopilot was started again")
-    console.expect(f"NOT DELIVERED: the only copy of a certificate is in {run}")
-    console.expect("what now? [1-5]")
-    console.type("2\r")
-    console.expect("where does the certificate go? [1-3]")
-    console.type("1\r")
+    console.expect("erased, verified in full")
     console.expect("delivered https to")
-    machine.power_off()
+    assert machine.wait_end() == "poweroff"
+    assert machine.last_line == "shredder: ended with exit code 0"
     assert machine.runs == [run]
-    assert server.taken()["certificate.json"] == (run / "certificate.json").read_bytes()
+    assert server.taken()["certificate.json"] == certificate
+
+
+def test_a_run_that_a_crash_cut_off_is_certified_as_interrupted(
+    machine: Machine, server: HttpsServer, tmp_path: Path
+) -> None:
+    pem = private_pem(new_key())
+    (machine.folder / "boot" / "key.pem").write_bytes(pem)
+    machine.boot_file.write_text(
+        'method = "gutmann"\nkey_file = "key.pem"\n' + _targets() + _delivery(server)
+    )
+    console = machine.start()
+    console.expect("pass 2/35 begins")
+    assert machine.process is not None
+    machine.process.kill()
+    machine.process.wait()
+    (run,) = machine.runs
+    with (run / "evidence.jsonl").open("ab") as file:
+        file.write(b'{"at":"2026-')
+    machine.start()
+    console.expect("the autopilot was started again")
+    console.expect("the evidence stops before the end of the run")
+    console.expect("delivered https to")
+    assert machine.wait_end() == "poweroff"
+    assert machine.last_line == "shredder: ended with exit code 130"
+    taken = server.taken()
+    for name, content in taken.items():
+        (tmp_path / name).write_bytes(content)
+    (tmp_path / "trusted.pem").write_bytes(public_pem(load_private_key(pem).public_key()))
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "shredder",
+            "certificate",
+            "verify",
+            "certificate.json",
+            "--trust",
+            "trusted.pem",
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 130, done.stdout + done.stderr
+
+
+def test_a_crash_before_the_first_write_is_no_success(machine: Machine, server: HttpsServer) -> None:
+    machine.boot_file.write_text(_targets(countdown_s=600) + _delivery(server))
+    console = machine.start()
+    console.expect("the wipe begins in 600 s")
+    assert machine.process is not None
+    machine.process.kill()
+    machine.process.wait()
+    machine.start()
+    console.expect("the autopilot was started again")
+    console.expect("shredder: ended with exit code 1")
+    machine.power_off()
+    assert machine.last_line == "shredder: ended with exit code 1"
+    assert machine.is_untouched
+
+
+_LEAVE_A_CHILD = """
+import os, sys
+from pathlib import Path
+from shredder.decommission.autopilot.shelf import Shelf
+shelf = Shelf(Path(sys.argv[1]))
+print(child := os.fork(), flush=True)
+if not child:
+    os.close(1)
+    os.read(0, 1)
+"""
+
+
+def test_a_worker_that_outlives_a_crash_does_not_lock_the_autopilot_out(machine: Machine) -> None:
+    ours, theirs = os.pipe()
+    try:
+        subprocess.run([sys.executable, "-c", _LEAVE_A_CHILD, machine.folder], stdin=ours, check=True)
+        machine.start()
+        machine.power_off()
+    finally:
+        os.close(theirs)
+        os.close(ours)
 
 
 def test_two_autopilots_do_not_share_a_machine(machine: Machine) -> None:

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from shredder import __version__
+from shredder.image.loaders import COMMAND_LINE
 from tests.support.guest_machine import KernelBoot
 from tests.support.guest_media import append_files
 
 IMAGE_VARIABLE = "SHREDDER_IMAGE"
 FILE_NAME = "autopilot.toml"
-CONSOLES = "console=tty0 console=hvc0 console=ttyS0,115200"
 _BUILD_WITHIN_S = 900
 _MARK = slice(32768 + 574, 32768 + 574 + 128)
 
@@ -62,7 +62,7 @@ class RecoveryImage:
 
     def boot(self, configuration: str | None = None) -> KernelBoot:
         """Boot kernel and initramfs, with a configuration on the kernel's command line."""
-        words = [CONSOLES]
+        words = [COMMAND_LINE]
         if configuration is not None:
             words.append(f"shredder.config={base64.b64encode(configuration.encode()).decode()}")
         return KernelBoot(self.kernel, self.initrd, " ".join(words))
@@ -70,7 +70,7 @@ class RecoveryImage:
     def boot_appended(self, configuration: str, output: Path) -> KernelBoot:
         """Boot kernel and initramfs, with a configuration of any length appended to the latter."""
         initrd = append_files(self.initrd, {f"shredder/{FILE_NAME}": configuration.encode()}, output)
-        return KernelBoot(self.kernel, initrd, CONSOLES)
+        return KernelBoot(self.kernel, initrd, COMMAND_LINE)
 
 
 def find_image(folder: Path) -> RecoveryImage:

@@ -14,9 +14,11 @@ import subprocess
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler
+from io import BufferedIOBase
 from pathlib import Path
 
 import pytest
@@ -35,6 +37,7 @@ from tests.support.machine import run
 HOST = "127.0.0.1"
 GUESTS_NAME_FOR_HOST = "10.0.2.2"
 _PATIENCE_S = 20.0
+_ANSWER = b"\x1b[2Jthis answer is not to be believed\n"
 
 
 @dataclass(frozen=True)
@@ -121,7 +124,8 @@ class HttpsServer:
         clients: the authority whose certificates clients must show.
 
     `requests` are what came, `answers` the status codes of the next requests (200 when it is empty),
-    `cut_after_bytes` makes it hang up in the middle of a body, `location` goes with every answer.
+    `cut_after_bytes` makes it hang up in the middle of a body, `location` goes with every answer, `talk` is
+    called in place of answering.
     """
 
     def __init__(
@@ -137,6 +141,7 @@ class HttpsServer:
         self.answers: deque[int] = deque()
         self.cut_after_bytes: int | None = None
         self.location: str | None = None
+        self.talk: Callable[[BufferedIOBase], None] | None = None
         self.port = 0
         self._context = _server_context(certificate or authority.issue(), folder, clients)
         self._server: _TlsServer | None = None
@@ -233,11 +238,15 @@ class _Handler(BaseHTTPRequestHandler):
         if not whole:
             self.connection.close()
             return
+        if owner.talk is not None:
+            owner.talk(self.wfile)
+            return
         self.send_response(status)
+        self.send_header("Content-Length", str(len(_ANSWER)))
         if owner.location:
             self.send_header("Location", owner.location)
         self.end_headers()
-        self.wfile.write(b"\x1b[2Jthis answer is not to be believed\n")
+        self.wfile.write(_ANSWER)
 
     def log_message(self, format: str, *args: object) -> None:
         pass

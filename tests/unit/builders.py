@@ -49,6 +49,7 @@ _DEVICE = Device(
     zoned=False,
     fabric=False,
     boot=False,
+    boot_doubt=None,
     links=(),
     content=NONE,
     parent=None,
@@ -83,6 +84,7 @@ def make_partition(disk: Device, number: int, start_bytes: int, size_bytes: int,
         partitions=(),
         uses=(),
         boot=False,
+        boot_doubt=None,
         content="ext4",
     )
     return replace(partition, **facts)

@@ -23,8 +23,10 @@ from shredder.certify.keys import PrivateKey
 from shredder.certify.profiles import read_profile
 from shredder.certify.statement import make_statement, statement_bytes
 from shredder.events import (
+    AliasRead,
     DeviceEnded,
     DeviceOpened,
+    LookedAgain,
     PassEnded,
     PassStarted,
     Recorded,
@@ -171,6 +173,7 @@ def good_device(step: Step, verify: VerifyKind = VerifyKind.FULL) -> list[Record
         happened += [PassStarted(step.path, number), good_pass(step, number)]
     if verify is not VerifyKind.NONE:
         happened += good_verification(step, verify)
+    happened += [AliasRead(step.path, alias, MIB, MIB, 0, None, stopped=False) for alias in step.aliases]
     return [*happened, DeviceEnded(step.path, error=None, may_still_write=False)]
 
 
@@ -179,6 +182,8 @@ def good_run(plan: Plan) -> list[Recorded]:
     happened: list[Recorded] = [start_run(plan)]
     for step in plan.steps:
         happened += good_device(step, plan.verify)
+    if plan.all_disks:
+        happened.append(LookedAgain((), error=None))
     return [*happened, RunEnded(interrupted=False)]
 
 

@@ -1,27 +1,40 @@
 """The autopilot's pure parts, and its consoles on a pseudo-terminal."""
 
 import base64
+import itertools
 import os
+import threading
+import time
 import tty
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from shredder.decommission.autopilot.carriage import Carriage
 from shredder.decommission.autopilot.consoles import Consoles, find_consoles
 from shredder.decommission.autopilot.countdown import count_down
-from shredder.decommission.autopilot.network import commands, find_interface, find_wired
+from shredder.decommission.autopilot.network import (
+    Network,
+    NetworkPlaces,
+    commands,
+    find_interface,
+    find_wired,
+)
 from shredder.decommission.autopilot.network_settings import Interface
 from shredder.decommission.autopilot.pinned import check_url, read_pin
 from shredder.decommission.autopilot.progress import ProgressLines
 from shredder.decommission.autopilot.screen import list_disks, show_disks, show_plan
 from shredder.decommission.autopilot.shelf import Shelf
 from shredder.decommission.autopilot.sources import Found, Sources, find_configuration, read_command_line
-from shredder.decommission.autopilot.targets import find_named
+from shredder.decommission.autopilot.ssh import SshServer
+from shredder.decommission.autopilot.surroundings import Surroundings
+from shredder.decommission.autopilot.targets import find_named, list_blocks, wait_until_quiet
+from shredder.decommission.delivery.settings import StickDelivery
 from shredder.decommission.volumes import Volume
-from shredder.errors import RefusedError, UsageError
+from shredder.errors import UsageError
 from shredder.events import PassStarted, Progress
 from shredder.model import DeviceKind, Use, UseKind
 from shredder.plan.planner import plan_all, plan_named
@@ -53,6 +66,31 @@ def test_a_name_of_several_media_is_an_error_and_two_paths_to_one_are_not() -> N
         find_named(make_machine(one, other), ("serial:A",))
     paths = [make_device(path, serial="A", wwn=_WWN) for path in ("/dev/sda", "/dev/sdb")]
     assert find_named(make_machine(*paths), ("serial:A",)) == ("/dev/sda",)
+
+
+def _wait(come: Callable[[float], int]) -> tuple[float, bool]:
+    """Wait by a clock of its own while `come` says how many disks there are at a time."""
+    now_s = [0.0]
+    quiet = wait_until_quiet(
+        lambda: frozenset((f"sd{number}", "8") for number in range(come(now_s[0]))),
+        10.0,
+        lambda: now_s[0],
+        lambda seconds: now_s.append(now_s.pop() + seconds),
+    )
+    return now_s[0], quiet
+
+
+def test_all_waits_until_no_more_disks_come() -> None:
+    assert _wait(lambda _now_s: 2) == (10.0, True)
+    assert _wait(lambda now_s: 2 if now_s < 9 else 3) == (19.0, True)
+    assert _wait(int) == (120.0, False)
+
+
+def test_a_block_node_is_known_by_its_name_and_size(tmp_path: Path) -> None:
+    (tmp_path / "sda").mkdir()
+    (tmp_path / "sda" / "size").write_text("2048\n")
+    (tmp_path / "gone").symlink_to("nowhere")
+    assert list_blocks(tmp_path) == {("sda", "2048")}
 
 
 def _sources(tmp_path: Path, command_line: str = "", volumes: tuple[str, ...] = ()) -> Sources:
@@ -89,11 +127,35 @@ def test_the_command_line_comes_first(tmp_path: Path, encode: Callable[[bytes], 
     _write(tmp_path / "sdb1", "surprise = true")
     text = "countdown_s = 1 # \N{LATIN SMALL LETTER Y WITH DIAERESIS}>?"
     value = encode(text.encode()).decode()
-    for written in (value, value.rstrip("=")):
-        found = _find(tmp_path, f"a shredder.config={written} b\n", ("/dev/sdb1",))
-        assert found is not None
-        assert found.configuration.countdown_s == 1
-        assert found.kept == frozenset()
+    found = _find(tmp_path, f"a shredder.config={value} b\n", ("/dev/sdb1",))
+    assert found is not None
+    assert found.configuration.countdown_s == 1
+    assert found.kept == frozenset()
+
+
+def test_a_command_line_that_may_be_cut_off_is_refused(tmp_path: Path) -> None:
+    value = base64.b64encode(b"countdown_s = 1").decode()
+    for length in (2046, 2047):
+        line = f"shredder.config={value} ".ljust(length, "x") + "\n"
+        if length == 2046:
+            assert _find(tmp_path, line) is not None
+            continue
+        with pytest.raises(UsageError, match="may have been cut off"):
+            _find(tmp_path, line)
+
+
+def test_a_link_to_nowhere_hides_no_source(tmp_path: Path) -> None:
+    _write(tmp_path / "sdb1", "countdown_s = 3")
+    (tmp_path / "boot").mkdir()
+    link = tmp_path / "boot" / "autopilot.toml"
+    link.symlink_to(tmp_path / "nowhere")
+    with pytest.raises(UsageError, match="of the initramfs cannot be read: it is no regular file"):
+        _find(tmp_path, "", ("/dev/sdb1",))
+    link.unlink()
+    (tmp_path / "sdc1").mkdir()
+    (tmp_path / "sdc1" / "autopilot.toml").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(UsageError, match="of /dev/sdc1 cannot be read"):
+        _find(tmp_path, "", ("/dev/sdb1", "/dev/sdc1"))
 
 
 def test_the_initramfs_comes_before_a_volume(tmp_path: Path) -> None:
@@ -114,9 +176,11 @@ def test_a_volume_that_carries_one_is_kept_with_its_disk(tmp_path: Path) -> None
 
 def test_a_url_needs_its_pin(tmp_path: Path) -> None:
     pin = base64.b64encode(bytes(range(32))).decode()
-    found = _find(tmp_path, f"shredder.url=https://a.example/b shredder.pin=sha256//{pin}")
+    url = "https://me:word@a.example:8443/b?token=c"
+    found = _find(tmp_path, f"shredder.url={url} shredder.pin=sha256//{pin}")
     assert found is not None
-    assert found.configuration.countdown_s == len("https://a.example/b")
+    assert found.where == "https://a.example:8443"  # without what may be secret
+    assert found.configuration.countdown_s == len(url)
     assert found.configuration.request.nonce_hex == bytes(range(32)).hex()
 
 
@@ -125,6 +189,7 @@ def test_a_url_needs_its_pin(tmp_path: Path) -> None:
     [
         ("shredder.config=%%%", "is not the base64 of a text"),
         ("shredder.config=/w==", "is not the base64 of a text"),
+        ("shredder.config=IyA", "is not the base64 of a text"),
         ("shredder.config=YQ== shredder.config=YQ==", "stands twice"),
         ("shredder.config=YQ== shredder.url=https://a", "stand together"),
         ("shredder.url=https://a.example/", "go together"),
@@ -252,15 +317,17 @@ def test_a_plan_for_all_says_what_makes_it_incomplete() -> None:
 def test_the_shelf_knows_what_has_left_the_machine(tmp_path: Path) -> None:
     shelf = Shelf(tmp_path / "ram")
     shelf.note_begun()
-    with pytest.raises(RefusedError, match="running already"):
-        Shelf(tmp_path / "ram")
     begun, untouched = shelf.place("1" * 32), shelf.place("2" * 32)
     for folder, event in ((begun, "device-opened"), (untouched, "run-started")):
         folder.mkdir(parents=True)
         (folder / "evidence.jsonl").write_text(f'{{"at":"x","event":"{event}"}}\n')
     assert shelf.undelivered() == (begun,)
     shelf.note_delivered(begun)
+    assert shelf.undelivered() == (begun,), "there is no certificate that could have left"
+    (begun / "certificate.json").touch()
+    shelf.note_delivered(begun)
     assert shelf.undelivered() == ()
+    assert shelf.written() == (begun,)
     assert shelf.has_begun
     shelf.close()
     again = Shelf(tmp_path / "ram")
@@ -298,6 +365,49 @@ def test_a_line_can_be_edited(terminal: tuple[int, Consoles]) -> None:
     assert os.read(ours, 4096).startswith(b"serial? wrong\b \b")
 
 
+class _Shaky:
+    """A destination that fails in a way that nobody foresaw, once."""
+
+    name = "somewhere"
+
+    def __init__(self) -> None:
+        self.taken: list[Sequence[Path]] = []
+        self._failures = [MemoryError("no room")]
+
+    def prove(self, start: Path) -> None:
+        raise AssertionError(start)
+
+    def deliver(self, files: Sequence[Path]) -> None:
+        if self._failures:
+            raise self._failures.pop()
+        self.taken.append(files)
+
+
+def test_a_failure_that_nobody_foresaw_does_not_end_the_delivery(
+    terminal: tuple[int, Consoles], tmp_path: Path
+) -> None:
+    ours, consoles = terminal
+    destination = _Shaky()
+    around = Surroundings(
+        image="test",
+        consoles=consoles,
+        sources=_sources(tmp_path),
+        network=Network(NetworkPlaces(tmp_path, tmp_path / "resolv.conf", tmp_path), consoles.say),
+        start_ssh=lambda _keys: SshServer(None, ""),
+        find_targets=lambda _names: (),
+        list_blocks=frozenset,
+        find_volumes=lambda: (),
+        open_destination=lambda _delivery, _run_id, _wants_stop: destination,
+        patience_s=0,
+        shell=[],
+        sleep=lambda _seconds: None,
+        monotonic=itertools.count(0.0, 1.0).__next__,
+    )
+    assert Carriage(around, StickDelivery(1), "0" * 32).deliver(tmp_path) == "somewhere"
+    assert destination.taken == [()]
+    assert b"failed: unexpected error: MemoryError: no room; trying again" in os.read(ours, 4096)
+
+
 def test_an_arrow_types_nothing(terminal: tuple[int, Consoles]) -> None:
     os.write(terminal[0], b"\x1b[A")
     assert terminal[1].ask("serial?", 0.05) is None
@@ -309,11 +419,27 @@ def test_a_question_that_nobody_answers_ends(terminal: tuple[int, Consoles]) -> 
 
 def test_a_countdown_ends_by_itself_or_by_a_key(terminal: tuple[int, Consoles]) -> None:
     ours, consoles = terminal
-    os.write(ours, b"x")
     assert count_down(consoles, 1) is None
     assert count_down(consoles, 0) is None
-    consoles.forget_typed()
     assert os.read(ours, 4096) == b"the wipe begins in 1 s; ANY KEY STOPS IT\r\n"
+    os.write(ours, b"x")
+    assert count_down(consoles, 1) in consoles.names
+
+
+def test_noise_does_not_prolong_a_question(terminal: tuple[int, Consoles]) -> None:
+    ours, consoles = terminal
+
+    def make_noise() -> None:
+        for _ in range(40):
+            os.write(ours, b"~")
+            time.sleep(0.05)
+
+    noise = threading.Thread(target=make_noise)
+    noise.start()
+    began_s = time.monotonic()
+    assert consoles.ask("anybody?", 0.3) is None
+    assert time.monotonic() - began_s < 1.5
+    noise.join()
 
 
 def test_a_console_that_hangs_up_is_dropped(terminal: tuple[int, Consoles]) -> None:

@@ -212,7 +212,7 @@ def test_a_failed_run_says_everything_that_went_wrong() -> None:
     predicate = read_predicate(state(RUNS["failed"]))
     assert predicate.headline == (
         "FAILED, mismatch: 1 device mismatch; 1 device refused; 1 device refused by the plan; "
-        "1 storage controller without a driver"
+        "1 storage controller without a driver; it cannot be told whether disks appeared late"
     )
     assert (predicate.outcome, predicate.method.allowances) == ("mismatch", ("boot",))
     device, other = predicate.devices

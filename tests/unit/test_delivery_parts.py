@@ -1,5 +1,7 @@
 """The small parts of delivery: trying again, addresses, what is delivered, which volumes count."""
 
+import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,7 +9,7 @@ import pytest
 
 from shredder.decommission.delivery.destination import Surroundings, open_destination
 from shredder.decommission.delivery.parcels import find_results, make_start
-from shredder.decommission.delivery.retry import keep_trying
+from shredder.decommission.delivery.retry import keep_trying, limit_for, limited
 from shredder.decommission.delivery.secrets import private_folder
 from shredder.decommission.delivery.settings import NoDelivery
 from shredder.decommission.delivery.templates import fill, find_foreign
@@ -110,6 +112,32 @@ def test_a_stop_ends_a_pause() -> None:
     assert attempt.when_s[-1] == 30
 
 
+def test_an_attempt_is_broken_off_at_its_limit_and_when_stopped() -> None:
+    before = signal.getsignal(signal.SIGALRM)
+    began_s = time.monotonic()
+    with pytest.raises(UndeliveredError, match=r"^it: not done within 1 s$"), limited("it", 1, lambda: False):
+        time.sleep(20)
+    with pytest.raises(UndeliveredError, match=r"^it: stopped$"), limited("it", 20, lambda: True):
+        time.sleep(20)
+    assert time.monotonic() - began_s < 5
+    assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
+    assert signal.getsignal(signal.SIGALRM) is before
+
+
+def test_the_limit_of_an_attempt_ends_with_it() -> None:
+    with limited("it", 0.2, lambda: False):
+        pass
+    with pytest.raises(KeyError), limited("it", 0.2, lambda: False):
+        raise KeyError
+    assert signal.getitimer(signal.ITIMER_REAL) == (0, 0)
+    time.sleep(0.4)
+
+
+def test_what_is_large_gets_longer() -> None:
+    assert limit_for(0) == 120
+    assert limit_for(20_000_000) == 120 + 1000
+
+
 def test_other_errors_are_not_swallowed() -> None:
     def broken() -> None:
         raise KeyError("x")
@@ -200,11 +228,16 @@ def _make_disk(folder: Path, name: str, *partitions: str, **facts: str) -> None:
         (block_class / partition).symlink_to(disk / partition)
 
 
-def test_only_removable_and_read_only_disks_are_looked_at(tmp_path: Path) -> None:
+def test_only_removable_disks_and_read_only_virtual_ones_are_looked_at(tmp_path: Path) -> None:
     _make_disk(tmp_path, "sda", "sda1")
     _make_disk(tmp_path, "sdb", "sdb1", removable="1")
     _make_disk(tmp_path, "sr0", removable="1", ro="1")
     _make_disk(tmp_path, "vdb", "vdb1", ro="1")
+    _make_disk(tmp_path, "xvdb", ro="1")
+    # software can protect these: SCSI's SWP, an NVMe namespace, an eMMC boot partition
+    _make_disk(tmp_path, "sdc", "sdc1", ro="1")
+    _make_disk(tmp_path, "nvme0n1", "nvme0n1p1", ro="1")
+    _make_disk(tmp_path, "mmcblk0boot0", ro="1")
     _make_disk(tmp_path, "loop0", ro="1", device="no")
     _make_disk(tmp_path, "dm-0", ro="1", device="no")
     _make_disk(tmp_path, "fd0", removable="1")
@@ -214,10 +247,11 @@ def test_only_removable_and_read_only_disks_are_looked_at(tmp_path: Path) -> Non
         Node("sr0", "sr0", removable=True, read_only=True),
         Node("vdb", "vdb", removable=False, read_only=True),
         Node("vdb1", "vdb", removable=False, read_only=True),
+        Node("xvdb", "xvdb", removable=False, read_only=True),
     )
 
 
-def test_only_our_label_and_known_file_systems_count() -> None:
+def test_only_our_label_counts_whatever_the_file_system() -> None:
     nodes = tuple(Node(f"sd{letter}1", f"sd{letter}", removable=True, read_only=False) for letter in "abcdef")
     content = {
         "/dev/sda1": {"LABEL": "SHREDDER", "TYPE": "vfat"},
@@ -230,8 +264,9 @@ def test_only_our_label_and_known_file_systems_count() -> None:
     found = choose_volumes(nodes, content.__getitem__)
     assert found == (
         Volume("/dev/sda1", "/dev/sda", "vfat", removable=True, read_only=False),
+        Volume("/dev/sdc1", "/dev/sdc", "crypto_LUKS", removable=True, read_only=False),
         Volume("/dev/sdf1", "/dev/sdf", "iso9660", removable=True, read_only=False),
     )
-    assert [volume.can_be_written for volume in found] == [True, False]
+    assert [volume.can_be_written for volume in found] == [True, True, False]
     assert not Volume("/dev/sr0", "/dev/sr0", "vfat", removable=True, read_only=True).can_be_written
     assert not Volume("/dev/vdb", "/dev/vdb", "vfat", removable=False, read_only=True).can_be_written

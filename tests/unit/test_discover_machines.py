@@ -274,19 +274,67 @@ def test_the_first_process_shows_what_a_container_hides() -> None:
     assert device(describe(replace(snapshot, mounts=mounts)), "/dev/vda").boot
 
 
-def carriers(marks: dict[str, Fact]) -> set[str]:
-    machine = describe(replace(load("recovery"), marks=marks))
-    return {item.path.removeprefix("/dev/") for item in machine.devices if item.boot}
+OURS = f"SHREDDER {'A' * 64}"
+UNREADABLE = Unavailable("the device could not be read: Input/output error")
+NOT_REMOVABLE = "it has the mark of the running image, and is no removable disk"
+NOT_ALONE = "it is not the only removable disk with the mark of the running image"
+
+
+def in_recovery(marks: dict[str, Fact], **attributes: str) -> Machine:
+    """The machine of the recovery image with these marks; `attributes` say which disks are removable."""
+    snapshot = load("recovery")
+    blocks = tuple(
+        replace(block, attributes={**block.attributes, "removable": attributes[block.name]})
+        if block.name in attributes
+        else block
+        for block in snapshot.blocks
+    )
+    return describe(replace(snapshot, marks=marks, blocks=blocks))
+
+
+def carriers(marks: dict[str, Fact], **attributes: str) -> set[str]:
+    found = in_recovery(marks, **attributes).devices
+    return {item.path.removeprefix("/dev/") for item in found if item.boot}
+
+
+def doubts(marks: dict[str, Fact], **attributes: str) -> dict[str, str]:
+    found = in_recovery(marks, **attributes).devices
+    return {item.path.removeprefix("/dev/"): item.boot_doubt for item in found if item.boot_doubt}
 
 
 def test_the_mark_of_the_running_image_makes_a_boot_medium_and_no_label_does() -> None:
-    ours, other = f"SHREDDER {'A' * 64}", f"SHREDDER {'B' * 64}"
+    other = f"SHREDDER {'B' * 64}"
     assert carriers({}) == set()
     assert carriers({"sda": other, "sda2": other}) == set()
-    assert carriers({"sdb": ours}) == {"sdb", "sdb1", "sdb2"}
-    assert carriers({"sda2": ours}) == {"sda", "sda2"}
-    assert carriers({"sda": Unavailable("the device could not be read: Input/output error")}) == set()
-    assert carriers({"gone": ours}) == set()
+    assert carriers({"sdb": OURS}) == {"sdb", "sdb1", "sdb2"}
+    assert carriers({"sdb2": OURS}) == {"sdb", "sdb2"}
+    assert carriers({"sda2": OURS}, sda="1") == {"sda", "sda2"}
+    assert carriers({"sdb": OURS}, sdb="0") == {"sdb", "sdb1", "sdb2"}  # a USB disk that says it is fixed
+    assert carriers({"gone": OURS}) == set()
+    assert doubts({"sdb": OURS, "sda": other, "sdc": UNREADABLE, "gone": UNREADABLE}) == {}
+
+
+def test_a_mark_is_not_believed_of_an_internal_disk() -> None:
+    assert carriers({"sda2": OURS}) == set()
+    assert doubts({"sda2": OURS}) == dict.fromkeys(("sda", "sda2"), NOT_REMOVABLE)
+    both: dict[str, Fact] = {"sdc": OURS, "sdb": OURS}
+    assert carriers(both) == {"sdb", "sdb1", "sdb2"}
+    assert doubts(both) == {"sdc": NOT_REMOVABLE}
+
+
+def test_of_two_removable_disks_with_the_mark_none_is_believed() -> None:
+    both: dict[str, Fact] = {"sdc": OURS, "sdb": OURS, "sdb1": OURS}
+    assert carriers(both, sdc="1") == set()
+    assert doubts(both, sdc="1") == dict.fromkeys(("sdb", "sdb1", "sdb2", "sdc"), NOT_ALONE)
+
+
+def test_a_removable_disk_that_cannot_be_read_may_be_the_boot_medium() -> None:
+    assert doubts({"sdb": UNREADABLE}) == dict.fromkeys(
+        ("sdb", "sdb1", "sdb2"), "the place of its mark cannot be read"
+    )
+    assert carriers({"sdb": UNREADABLE}) == set()
+    known: dict[str, Fact] = {"sdb": OURS, "sdb2": UNREADABLE}
+    assert (carriers(known), doubts(known)) == ({"sdb", "sdb1", "sdb2"}, {})
 
 
 def test_without_a_running_image_no_mark_counts() -> None:

@@ -16,6 +16,7 @@ from shredder.image.iso import VOLUME_LABEL, iso_command, lay_fat, lay_iso
 from shredder.image.loaders import COMMAND_LINE, boot_text
 from shredder.image.lock import Group, Lock, LockedPackage, LockedWheel
 from shredder.image.netboot import make_netboot
+from shredder.image.recipe import configuration_folder
 from shredder.image.sbom import make_sbom
 
 EPOCH_S = 1_763_000_000
@@ -84,6 +85,7 @@ def test_the_loader_of_a_stick_looks_for_a_file_that_only_this_image_has(
 
 def test_the_iso_carries_the_mark_and_does_not_pass_for_a_configuration() -> None:
     command = iso_command(Path("mbr"), Path("efi.img"), MARK, Path("files"), Path("out.iso"))
+    assert command[:2] == ["xorriso", "-no_rc"]  # it obeys this as its first word only
     assert command[command.index("-A") + 1] == MARK
     assert command[command.index("-V") + 1] == VOLUME_LABEL
     assert VOLUME_LABEL.casefold() != volumes.LABEL.casefold()
@@ -137,8 +139,23 @@ def test_every_way_starts_the_same_kernel_with_every_console(name: str) -> None:
 
 
 def test_the_consoles_are_the_three_that_the_autopilot_speaks_on() -> None:
-    consoles = [word.removeprefix("console=").split(",")[0] for word in COMMAND_LINE.split()]
-    assert sorted(consoles) == ["hvc0", "tty0", "ttyS0"]
+    words = [word.partition("=") for word in COMMAND_LINE.split()]
+    assert sorted(value.split(",")[0] for name, _, value in words if name == "console") == [
+        "hvc0",
+        "tty0",
+        "ttyS0",
+    ]
+
+
+def test_the_kernel_does_not_show_its_command_line() -> None:
+    # it is said at the level "notice", 5 (init/main.c); only what is below the level is shown
+    (level,) = re.findall(r"(?:^| )loglevel=(\d)(?: |$)", COMMAND_LINE)
+    assert int(level) <= 5
+
+
+def test_the_instructions_start_it_as_the_loaders_do() -> None:
+    text = (configuration_folder() / "README.md").read_text(encoding="utf-8")
+    assert f'--command-line="{COMMAND_LINE}"' in text
 
 
 def package(name: str, version: str, *groups: Group) -> LockedPackage:

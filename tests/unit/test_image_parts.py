@@ -9,6 +9,7 @@ import pytest
 
 from shredder.discover.recovery_image import IDENTITY_PATH, read_identity
 from shredder.errors import ShredderError, UsageError
+from shredder.image.build import CHECKSUMS, all_at_once
 from shredder.image.identity import identify, write_identity
 from shredder.image.kernel import MODULES, load_order
 from shredder.image.lock import LockedWheel
@@ -84,6 +85,27 @@ def test_every_change_gives_another_identity(change: str, root: Path) -> None:
             link.write_text("usr/bin")
             link.chmod(0o777)
     assert identify(root, "1").digest != before.digest
+
+
+def test_results_appear_when_all_of_them_are_there(tmp_path: Path) -> None:
+    with all_at_once(tmp_path) as folder:
+        (folder / "netboot").mkdir()
+        for name in (CHECKSUMS, "shredder.iso", "netboot/vmlinuz"):
+            (folder / name).write_text(name)
+        assert list(tmp_path.glob("[!.]*")) == []
+    assert paths(tmp_path) == {CHECKSUMS, "shredder.iso", "netboot/vmlinuz"}
+
+
+def write_half(output: Path) -> None:
+    with all_at_once(output) as folder:
+        (folder / "shredder.iso").write_text("half")
+        raise KeyboardInterrupt
+
+
+def test_an_interrupted_build_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        write_half(tmp_path)
+    assert list(tmp_path.iterdir()) == []
 
 
 def locked(name: str) -> LockedWheel:

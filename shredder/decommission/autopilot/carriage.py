@@ -10,7 +10,7 @@ from shredder.decommission.autopilot.keys import AnyKey
 from shredder.decommission.autopilot.surroundings import Surroundings
 from shredder.decommission.delivery.parcels import find_results, make_start
 from shredder.decommission.delivery.retry import keep_trying
-from shredder.decommission.delivery.settings import Delivery, NoDelivery, StickDelivery
+from shredder.decommission.delivery.settings import Delivery, NoDelivery, SshDelivery, StickDelivery
 from shredder.errors import UndeliveredError
 
 _NOBODY_AFTER_S = 60.0
@@ -43,7 +43,7 @@ class Carriage:
         start = make_start(folder)
         destination = self._around.open_destination(self._delivery, self._run_id, wants_stop)
         if not isinstance(self._delivery, NoDelivery):
-            self._say(f"delivering the start entry: {destination.name}")
+            self._say(f"delivering the start entry: {destination.name}; any key stops it")
         attempt = partial(destination.prove, start)
         self._try(attempt, "the start entry", self._delivery.start_timeout_s, wants_stop)
         if not isinstance(self._delivery, NoDelivery):
@@ -59,16 +59,18 @@ class Carriage:
             Where it went, or None when it goes nowhere, as the operator said.
         """
         while True:
-            key = AnyKey(self._around.consoles)
-            destination = self._around.open_destination(self._delivery, self._run_id, key)
+            attempt = _Attempt(AnyKey(self._around.consoles))
+            # over ssh an attempt lasts until the operator comes: there the wait itself hears keys
+            wants_stop = attempt.key if isinstance(self._delivery, SshDelivery) else attempt.wants_stop
+            destination = self._around.open_destination(self._delivery, self._run_id, wants_stop)
             if isinstance(self._delivery, NoDelivery):
                 destination.deliver(find_results(folder))
                 return None
             self._say(f"delivering evidence and certificate: {destination.name}")
             self._say("until they have arrived this machine is not powered off; a key opens a menu")
             try:
-                attempt = partial(destination.deliver, find_results(folder))
-                self._try(attempt, "evidence and certificate", None, key)
+                deliver = partial(attempt.make, partial(destination.deliver, find_results(folder)))
+                self._try(deliver, "evidence and certificate", None, attempt.wants_stop)
             except UndeliveredError as error:
                 self._say(error.message)
                 self._ask_for_another_way(folder)
@@ -106,6 +108,37 @@ class Carriage:
 
     def _say(self, text: str) -> None:
         self._around.consoles.say(text)
+
+
+class _Attempt:
+    """Hears keys only after one whole attempt: noise on a console must not keep the certificate here.
+
+    Args:
+        key: asked from then on.
+    """
+
+    def __init__(self, key: AnyKey) -> None:
+        self.key = key
+        self._was_made = False
+
+    def make(self, deliver: Callable[[], None]) -> None:
+        """Make an attempt; whatever goes wrong, there is another one.
+
+        Raises:
+            UndeliveredError: it failed.
+        """
+        try:
+            deliver()
+        except UndeliveredError:
+            raise
+        except Exception as error:
+            raise UndeliveredError(f"unexpected error: {type(error).__name__}: {error}") from error
+        finally:
+            self._was_made = True
+
+    def wants_stop(self) -> bool:
+        """Return whether somebody wants the menu."""
+        return self._was_made and self.key()
 
 
 def certificate_digest(folder: Path) -> str:

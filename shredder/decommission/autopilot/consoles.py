@@ -98,7 +98,7 @@ class Consoles:
 
         Args:
             question: shown before the place where one types.
-            timeout_s: seconds after the last key until nobody seems to be there.
+            timeout_s: seconds until it gives up, whatever is typed: a noisy line must not hold it up.
 
         Returns:
             The answer, or None.
@@ -109,7 +109,6 @@ class Consoles:
         ends_s = time.monotonic() + timeout_s
         while time.monotonic() < ends_s:
             for terminal, data in self._read(_ALONE_S):
-                ends_s = time.monotonic() + timeout_s
                 line, complete = _edit(terminal, lines.get(terminal.name, b""), data)
                 lines[terminal.name] = line
                 if complete:

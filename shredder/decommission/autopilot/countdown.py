@@ -9,7 +9,7 @@ _SAID_EVERY_S = 60
 
 
 def count_down(consoles: Consoles, seconds: int) -> str | None:
-    """Wait, and say how long still.
+    """Wait, and say how long still; what was typed and not read before counts too.
 
     Args:
         consoles: all of them.
@@ -18,7 +18,6 @@ def count_down(consoles: Consoles, seconds: int) -> str | None:
     Returns:
         The name of the console on which a key stopped it, or None when the time is up.
     """
-    consoles.forget_typed()
     ends_s = time.monotonic() + seconds
     for left_s in range(seconds, 0, -1):
         if left_s == seconds or left_s in _SAID_AT_S or left_s % _SAID_EVERY_S == 0:

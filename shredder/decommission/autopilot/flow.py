@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
+from shredder.certify.keys import PrivateKey, new_key
 from shredder.certify.profiles import read_profile
 from shredder.decommission.autopilot.carriage import Carriage, certificate_digest
 from shredder.decommission.autopilot.configuration import AtEnd, Configuration
@@ -11,14 +12,15 @@ from shredder.decommission.autopilot.countdown import count_down
 from shredder.decommission.autopilot.dialogue import Action, Chosen, Dialogue
 from shredder.decommission.autopilot.mission import Mission, NotBegunError, Order
 from shredder.decommission.autopilot.network import global_addresses
-from shredder.decommission.autopilot.screen import RULE, hint_line, list_disks, show_disks
-from shredder.decommission.autopilot.shelf import Shelf
+from shredder.decommission.autopilot.screen import RULE, hint_line, list_disks, show_disks, show_report
+from shredder.decommission.autopilot.shelf import Shelf, conclude
 from shredder.decommission.autopilot.sources import Found, find_configuration
 from shredder.decommission.autopilot.surroundings import Surroundings
+from shredder.decommission.autopilot.targets import wait_until_quiet
 from shredder.decommission.autopilot.tools import ToolError
-from shredder.decommission.delivery.settings import NoDelivery
+from shredder.decommission.delivery.settings import Delivery, NoDelivery
 from shredder.decommission.prepare import Planned, survey
-from shredder.errors import ExitCode, RefusedError, ShredderError, UsageError
+from shredder.errors import ExitCode, RefusedError, ShredderError, UsageError, gravest
 from shredder.model import VerifyKind
 from shredder.plan.planner import Request
 
@@ -50,14 +52,13 @@ class Autopilot:
         """
         self._say(RULE)
         self._say(f"{self._around.image}; consoles: {', '.join(self._around.consoles.names)}")
-        if not self._shelf.has_begun:
-            how = self._guard(self._begin)
-            if how is not None:
-                return how
-        else:
+        if self._shelf.has_begun or self._shelf.written():
             self._say("the autopilot was started again; an unattended run happens once after a start")
             self._guard(self._prepare)
-        return self.attend()
+            how = self._guard(self._resume)
+        else:
+            how = self._guard(self._begin)
+        return self.attend() if how is None else how
 
     def attend(self) -> AtEnd:
         """Do what somebody at the machine wants, one thing after the other; returns POWEROFF or REBOOT."""
@@ -98,6 +99,29 @@ class Autopilot:
         self._shelf.note_begun()
         return self._run_unattended(configuration)
 
+    def _resume(self) -> AtEnd | None:
+        """After a crash: certify what it cut off, deliver it and end as configured."""
+        configuration = self._found.configuration if self._found else None
+        key = configuration.key if configuration else None
+        written = self._shelf.written()
+        codes = [self._conclude(folder, key or new_key()) for folder in written]
+        self._code = gravest(codes) if codes else ExitCode.UNEXPECTED
+        if configuration is None or configuration.delivery is None or not written:
+            self._say_code()
+            return None
+        self._deliver_all(self._shelf.undelivered(), configuration.delivery)
+        return self._end(configuration) if self._shelf.has_begun else None
+
+    def _conclude(self, folder: Path, key: PrivateKey) -> ExitCode:
+        try:
+            report = conclude(folder, key)
+        except (ShredderError, OSError) as error:
+            self._say(f"TROUBLE: {folder}: {error}")
+            return ExitCode.UNEXPECTED
+        for line in show_report(report, report.plan.host):
+            self._say(line)
+        return report.exit_code
+
     def _prepare(self) -> None:
         """Find the configuration, and set up network and SSH."""
         self._found = self._find_configuration()
@@ -130,13 +154,20 @@ class Autopilot:
 
     def _run_unattended(self, configuration: Configuration) -> AtEnd | None:
         mission = Mission(self._around, self._shelf, self._order(configuration))
+        if configuration.all_disks:
+            self._wait_for_disks()
         planned = self._plan_patiently(mission)
+        self._around.consoles.forget_typed()
         agreed = self._count_down(mission, planned, configuration.countdown_s)
         try:
             self._code = mission.carry_out(agreed.plan)
         except NotBegunError as error:
             self._show_error(error)
             return AtEnd.REBOOT
+        return self._end(configuration)
+
+    def _end(self, configuration: Configuration) -> AtEnd | None:
+        """Return how the machine ends; None where it is to stay."""
         if configuration.at_end in (AtEnd.POWEROFF, AtEnd.REBOOT):
             if isinstance(configuration.delivery, NoDelivery) or not self._shelf.undelivered():
                 return configuration.at_end
@@ -160,6 +191,12 @@ class Autopilot:
             configuration.delivery,
             self._found.kept,
         )
+
+    def _wait_for_disks(self) -> None:
+        self._say("waiting until no more disks appear")
+        around = self._around
+        if not wait_until_quiet(around.list_blocks, around.patience_s, around.monotonic, around.sleep):
+            self._say("disks still come and go: the plan has those that are here now")
 
     def _plan_patiently(self, mission: Mission) -> Planned:
         """Plan; a disk that was named may take a while to appear."""
@@ -219,6 +256,7 @@ class Autopilot:
         mission.show(planned)
         if not self._dialogue.confirm(planned.plan):
             return
+        self._around.consoles.forget_typed()
         self._code = mission.carry_out(planned.plan)
         self._say_code()
 
@@ -235,8 +273,10 @@ class Autopilot:
     def _deliver_again(self, folders: Sequence[Path]) -> None:
         configuration = self._found.configuration if self._found else None
         delivery = self._dialogue.choose_delivery(configuration.delivery if configuration else None)
-        if delivery is None:
-            return
+        if delivery is not None:
+            self._deliver_all(folders, delivery)
+
+    def _deliver_all(self, folders: Sequence[Path], delivery: Delivery) -> None:
         for folder in folders:
             where = Carriage(self._around, delivery, folder.name).deliver(folder)
             if where is not None:

@@ -18,7 +18,7 @@ from shredder.decommission.autopilot.shelf import Shelf
 from shredder.decommission.autopilot.sources import Sources
 from shredder.decommission.autopilot.ssh import SshPlaces, start_ssh
 from shredder.decommission.autopilot.surroundings import Surroundings
-from shredder.decommission.autopilot.targets import find_named
+from shredder.decommission.autopilot.targets import find_named, list_blocks
 from shredder.decommission.autopilot.tools import ToolError
 from shredder.decommission.delivery import destination
 from shredder.decommission.delivery.retry import keep_trying
@@ -76,6 +76,7 @@ def _surround(image: str, consoles: Consoles) -> Surroundings:
         network=network,
         start_ssh=partial(start_ssh, places=SshPlaces()),
         find_targets=_find_targets,
+        list_blocks=partial(list_blocks, Path("/sys/class/block")),
         find_volumes=find_volumes,
         open_destination=partial(_open_destination, consoles),
         patience_s=_PATIENCE_S,

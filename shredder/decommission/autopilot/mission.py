@@ -6,7 +6,7 @@ from pathlib import Path
 
 from shredder.certify.keys import PrivateKey, key_id, new_key
 from shredder.decommission.autopilot.carriage import Carriage, certificate_digest
-from shredder.decommission.autopilot.keys import StopKeys
+from shredder.decommission.autopilot.keys import AnyKey, StopKeys
 from shredder.decommission.autopilot.progress import ProgressLines
 from shredder.decommission.autopilot.screen import RULE, show_plan, show_report
 from shredder.decommission.autopilot.shelf import Shelf
@@ -98,17 +98,21 @@ class Mission:
 
     def _wipe(self, plan: Plan, carriage: Carriage) -> Result:
         with stop_on_signals() as stop:
-            wants_stop = StopKeys(self._around.consoles, stop.is_set)
+            key = AnyKey(self._around.consoles)
+
+            def wants_no_start() -> bool:
+                return key() or stop.is_set()
 
             def prove(folder: Path) -> None:
+                failure = None
                 try:
-                    carriage.prove(folder, wants_stop)
+                    carriage.prove(folder, wants_no_start)
                 except UndeliveredError as error:
-                    if wants_stop():
-                        raise RefusedError(
-                            "stopped by somebody at the machine; nothing was written"
-                        ) from None
-                    raise NotBegunError(f"{error.message}; nothing was written") from None
+                    failure = NotBegunError(f"{error.message}; nothing was written")
+                if wants_no_start():  # also where the start entry arrived meanwhile
+                    raise RefusedError("stopped by somebody at the machine; nothing was written")
+                if failure is not None:
+                    raise failure
                 self._say("WIPING; Ctrl-C twice stops it")
 
             return carry_out(
@@ -118,7 +122,7 @@ class Mission:
                 key=self._key,
                 profile=self._order.profile,
                 monitor=ProgressLines(plan.steps, self._say),
-                wants_stop=wants_stop,
+                wants_stop=StopKeys(self._around.consoles, stop.is_set),
                 before_first_write=prove,
             )
 

@@ -8,15 +8,18 @@ import binascii
 import hashlib
 import http.client
 import ssl
+from collections.abc import Callable
 from urllib.parse import urlsplit
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from shredder.decommission.delivery.retry import limited
 from shredder.errors import UndeliveredError, UsageError
 
 _PIN_STARTS = "sha256//"
 _TIMEOUT_S = 30
+_LIMIT_S = 60.0
 _LIMIT_BYTES = 256 * 1024
 
 
@@ -47,22 +50,28 @@ def check_url(url: str) -> None:
     """
     parts = urlsplit(url)
     if parts.scheme != "https" or not parts.hostname:
-        raise UsageError(f'shredder.url is "{url}", which is no https address')
+        raise UsageError("shredder.url is no https address")
 
 
-def fetch_pinned(url: str, pin: bytes) -> str:
-    """Fetch a text; nothing is asked of a server that holds another key.
+def fetch_pinned(url: str, pin: bytes, wants_stop: Callable[[], bool] = lambda: False) -> str:
+    """Fetch a text; nothing is asked of a server that holds another key, and half of a text is none.
 
     Args:
         url: from `check_url`; redirects are not followed.
         pin: from `read_pin`.
+        wants_stop: ends it.
 
     Raises:
-        UndeliveredError: the server could not be reached or gave no text; trying again may help.
+        UndeliveredError: the server could not be reached or gave no whole text; trying again may help.
         UsageError: it holds another key, or what it gave cannot be a configuration.
     """
+    host = urlsplit(url).hostname or ""
+    with limited(f"fetching from {host}", _LIMIT_S, wants_stop):
+        return _fetch(url, host, pin)
+
+
+def _fetch(url: str, host: str, pin: bytes) -> str:
     parts = urlsplit(url)
-    host = parts.hostname or ""
     # the pin takes the place of the chain, and of the name: it is stricter than both
     context = ssl.create_default_context()
     context.check_hostname = False
@@ -98,9 +107,15 @@ def _check_key(connection: http.client.HTTPSConnection, host: str, pin: bytes) -
 def _read_answer(answer: http.client.HTTPResponse, host: str) -> str:
     if answer.status != http.client.OK:
         raise UndeliveredError(f"{host} answered {answer.status} {answer.reason}")
+    size_bytes = answer.length
+    if size_bytes is None and not answer.chunked:
+        raise UsageError(f"{host} does not say how long its answer is", hint="it has to send Content-Length")
+    # what is cut on its way comes without an error, unless it is chunked
     content = answer.read(_LIMIT_BYTES + 1)
     if len(content) > _LIMIT_BYTES:
         raise UsageError(f"what {host} gave is larger than {_LIMIT_BYTES} bytes")
+    if size_bytes is not None and len(content) != size_bytes:
+        raise UndeliveredError(f"{host} sent {len(content)} of {size_bytes} bytes")
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError:

@@ -11,11 +11,13 @@ A source that is broken is an error: no later one is asked, and nothing is wiped
 
 import base64
 import binascii
+import os
 import shlex
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from shredder.decommission.autopilot.configuration import Configuration, read_configuration
 from shredder.decommission.autopilot.pinned import check_url, read_pin
@@ -28,6 +30,8 @@ FILE_NAME = "autopilot.toml"
 _CONFIG, _URL, _PIN = "shredder.config", "shredder.url", "shredder.pin"
 _WORDS = (_CONFIG, _URL, _PIN)
 _LIMIT_BYTES = 256 * 1024
+# x86 keeps 2048 bytes with the zero at the end, and silently drops the rest (COMMAND_LINE_SIZE)
+_CUT_AT_BYTES = 2047
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +67,7 @@ def find_configuration(sources: Sources) -> Found | None:
         UndeliveredError: it could not be fetched.
         OSError: the command line cannot be read.
     """
-    words = read_command_line(sources.command_line.read_text(encoding="utf-8", errors="replace"))
+    words = _read_words(sources.command_line)
     if _CONFIG in words:
         if _URL in words or _PIN in words:
             raise UsageError(f"{_CONFIG} and {_URL} stand together on the kernel's command line")
@@ -71,9 +75,19 @@ def find_configuration(sources: Sources) -> Found | None:
         return Found(read_configuration(_decode(words[_CONFIG]), where, _load_nothing), where, frozenset())
     if _URL in words or _PIN in words:
         return _fetch(words, sources.fetch)
-    if (sources.boot_folder / FILE_NAME).exists():
+    if os.path.lexists(sources.boot_folder / FILE_NAME):
         return _read_folder(sources.boot_folder, "the initramfs", frozenset())
     return _search_volumes(sources)
+
+
+def _read_words(command_line: Path) -> dict[str, str]:
+    content = command_line.read_bytes().rstrip(b"\n")
+    if len(content) >= _CUT_AT_BYTES:
+        raise UsageError(
+            f"the kernel's command line has {len(content)} bytes: it may have been cut off",
+            hint=f"it must be shorter than {_CUT_AT_BYTES}; {_URL}, a cpio or a stick take more",
+        )
+    return read_command_line(content.decode("utf-8", "replace"))
 
 
 def read_command_line(text: str) -> dict[str, str]:
@@ -98,9 +112,9 @@ def read_command_line(text: str) -> dict[str, str]:
 
 def _decode(value: str) -> str:
     try:
-        padded = value + "=" * (-len(value) % 4)
+        # without its padding it is refused: a value that was cut off looks like that
         return base64.b64decode(
-            padded, altchars=b"-_" if set(value) & set("-_") else None, validate=True
+            value, altchars=b"-_" if set(value) & set("-_") else None, validate=True
         ).decode("utf-8")
     except (binascii.Error, ValueError):
         raise UsageError(
@@ -115,7 +129,9 @@ def _fetch(words: dict[str, str], fetch: Callable[[str, bytes], str]) -> Found:
     url = words[_URL]
     check_url(url)
     text = fetch(url, read_pin(words[_PIN]))
-    return Found(read_configuration(text, url, _load_nothing), url, frozenset())
+    # the rest of the address may be a secret, and the consoles show this
+    where = f"https://{urlsplit(url).netloc.rpartition('@')[2]}"
+    return Found(read_configuration(text, where, _load_nothing), where, frozenset())
 
 
 def _load_nothing(name: str) -> bytes:
@@ -126,7 +142,7 @@ def _search_volumes(sources: Sources) -> Found | None:
     found: list[Found] = []
     for volume in sources.volumes():
         with sources.mount(volume) as folder:
-            if (folder / FILE_NAME).exists():
+            if os.path.lexists(folder / FILE_NAME):
                 nodes = frozenset((volume.path, volume.disk))
                 found.append(_read_folder(folder, volume.path, nodes))
     if len(found) > 1:

@@ -20,8 +20,9 @@ class Surroundings:
     """The machine, as the autopilot sees it.
 
     `image` says which image this is. `find_targets` gives the paths of the devices that a configuration's
-    names mean. `open_destination` takes the settings, the run's id and what ends a wait. `patience_s` is how
-    long devices and volumes may take to appear after the start. `shell` is run when somebody wants a shell.
+    names mean, `list_blocks` the block nodes that are there. `open_destination` takes the settings, the run's
+    id and what ends a wait. `patience_s` is how long devices and volumes may take to appear after the start.
+    `shell` is run when somebody wants a shell.
     """
 
     image: str
@@ -30,6 +31,7 @@ class Surroundings:
     network: Network
     start_ssh: Callable[[Sequence[str]], SshServer]
     find_targets: Callable[[Sequence[str]], tuple[str, ...]]
+    list_blocks: Callable[[], frozenset[tuple[str, str]]]
     find_volumes: Callable[[], tuple[Volume, ...]]
     open_destination: OpenDestination
     patience_s: float

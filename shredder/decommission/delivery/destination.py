@@ -79,9 +79,21 @@ def open_destination(delivery: Delivery, run_id: str, around: Surroundings) -> D
         around: what it needs of the machine.
     """
     if isinstance(delivery, HttpsDelivery):
-        return HttpsDestination(delivery, run_id, hostname=around.hostname, ram_folder=around.ram_folder)
+        return HttpsDestination(
+            delivery,
+            run_id,
+            hostname=around.hostname,
+            ram_folder=around.ram_folder,
+            wants_stop=around.wants_stop,
+        )
     if isinstance(delivery, SftpDelivery):
-        return SftpDestination(delivery, run_id, hostname=around.hostname, ram_folder=around.ram_folder)
+        return SftpDestination(
+            delivery,
+            run_id,
+            hostname=around.hostname,
+            ram_folder=around.ram_folder,
+            wants_stop=around.wants_stop,
+        )
     if isinstance(delivery, SshDelivery):
         return SshDestination(
             FetchFolder(around.fetch_folder),

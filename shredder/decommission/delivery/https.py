@@ -1,13 +1,15 @@
 """By HTTPS: each file is the body of a PUT or POST, and any 2xx means that it arrived.
 
 Nothing else of an answer is believed or shown. Redirects are not followed: a file goes only where it should.
+That is the server's word; whether it keeps the file, only a look at the server tells.
 """
 
 import http.client
+import math
 import os
 import socket
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from http import HTTPStatus
 from pathlib import Path
@@ -15,6 +17,7 @@ from typing import BinaryIO
 from urllib.parse import urlsplit
 
 from shredder import __version__
+from shredder.decommission.delivery.retry import limit_for, limited
 from shredder.decommission.delivery.secrets import private_folder
 from shredder.decommission.delivery.settings import HttpsDelivery
 from shredder.decommission.delivery.templates import fill
@@ -45,13 +48,23 @@ class HttpsDestination:
         run_id: names the run.
         hostname: what the machine calls itself.
         ram_folder: takes the client's key while it is read.
+        wants_stop: ends an attempt.
     """
 
-    def __init__(self, settings: HttpsDelivery, run_id: str, *, hostname: str, ram_folder: Path) -> None:
+    def __init__(
+        self,
+        settings: HttpsDelivery,
+        run_id: str,
+        *,
+        hostname: str,
+        ram_folder: Path,
+        wants_stop: Callable[[], bool],
+    ) -> None:
         self._settings = settings
         self._run_id = run_id
         self._hostname = hostname
         self._ram_folder = ram_folder
+        self._wants_stop = wants_stop
         self.name = f"https to {_server(next(iter(settings.urls.values()), settings.url or ''))}"
 
     def prove(self, start: Path) -> None:
@@ -60,7 +73,7 @@ class HttpsDestination:
         Raises:
             UndeliveredError: it was not taken.
         """
-        self.deliver((start,))
+        self._send_all((start,), self._settings.start_timeout_s)
 
     def deliver(self, files: Sequence[Path]) -> None:
         """Send the files; where each has a URL of its own, those that have one.
@@ -68,15 +81,20 @@ class HttpsDestination:
         Raises:
             UndeliveredError: one was not taken.
         """
+        self._send_all(files, math.inf)
+
+    def _send_all(self, files: Sequence[Path], longest_s: float) -> None:
         try:
             context = self._make_context()
         except ssl.SSLError as error:
             reason = (error.reason or "no reason given").lower().replace("_", " ")
             raise UndeliveredError(f"the configured certificates cannot be used: {reason}") from None
+        except OSError as error:
+            raise UndeliveredError(f"the trusted certificates cannot be read: {error.strerror}") from None
         for file in files:
             url = self._address(file.name)
             if url is not None:
-                self._send(file, url, context)
+                self._send(file, url, context, longest_s)
 
     def _address(self, name: str) -> str | None:
         if self._settings.url is None:
@@ -99,20 +117,22 @@ class HttpsDestination:
                 context.load_cert_chain(folder / "certificate", folder / "key")
         return context
 
-    def _send(self, file: Path, url: str, context: ssl.SSLContext) -> None:
+    def _send(self, file: Path, url: str, context: ssl.SSLContext, longest_s: float) -> None:
         try:
             body = file.open("rb")
         except OSError as error:
             raise UndeliveredError(f"{file} could not be read: {error.strerror}") from None
-        with body:
+        what = f"{file.name} to {_server(url)}"
+        limit_s = min(longest_s, limit_for(os.fstat(body.fileno()).st_size))
+        with body, limited(what, limit_s, self._wants_stop):
             try:
                 status = self._exchange(body, url, context)
             except (OSError, http.client.HTTPException) as error:
                 told = _listen_for_alert(url, context) if _is_break(error) else None
                 reason = _explain(told or error, has_client=self._settings.client_key is not None)
-                raise UndeliveredError(f"{file.name} to {_server(url)}: {reason}") from None
+                raise UndeliveredError(f"{what}: {reason}") from None
         if not HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
-            raise UndeliveredError(f"{file.name} to {_server(url)}: {_explain_status(status)}")
+            raise UndeliveredError(f"{what}: {_explain_status(status)}")
 
     def _exchange(self, body: BinaryIO, url: str, context: ssl.SSLContext) -> int:
         """Send one request and return the status of the answer."""

@@ -5,9 +5,10 @@ Each file goes up under a temporary name and is renamed when it is complete; its
 
 import re
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 
+from shredder.decommission.delivery.retry import limit_for, limited
 from shredder.decommission.delivery.secrets import private_folder
 from shredder.decommission.delivery.settings import SftpDelivery
 from shredder.decommission.delivery.templates import HOSTNAME, RUN_ID, fill
@@ -15,8 +16,6 @@ from shredder.errors import UndeliveredError
 
 _CONNECT_TIMEOUT_S = 30
 _ALIVE_EVERY_S = 15
-_SLOWEST_BYTES_A_S = 20_000
-_SPARE_S = 120
 # what the client calls the server, whatever its address: the pinned keys stand under this name
 _ALIAS = "destination"
 
@@ -62,13 +61,23 @@ class SftpDestination:
         run_id: names the run.
         hostname: what the machine calls itself.
         ram_folder: takes the private key while it is in use.
+        wants_stop: ends an attempt.
     """
 
-    def __init__(self, settings: SftpDelivery, run_id: str, *, hostname: str, ram_folder: Path) -> None:
+    def __init__(
+        self,
+        settings: SftpDelivery,
+        run_id: str,
+        *,
+        hostname: str,
+        ram_folder: Path,
+        wants_stop: Callable[[], bool],
+    ) -> None:
         self._settings = settings
         self._run_id = run_id
         self._hostname = hostname
         self._ram_folder = ram_folder
+        self._wants_stop = wants_stop
         self.name = f"sftp to {settings.user}@{settings.host}"
 
     def prove(self, start: Path) -> None:
@@ -91,9 +100,7 @@ class SftpDestination:
             "known_hosts": "\n".join(f"{_ALIAS} {key}" for key in self._settings.host_keys),
         }
         with private_folder(self._ram_folder, texts) as folder:
-            for file in files:
-                (folder / file.name).symlink_to(file.absolute())  # names that need no quoting
-            told = self._run(folder, self._write_batch(tuple(sizes)), sum(sizes.values()))
+            told = self._send(folder, files, limit_for(sum(sizes.values())))
         found = _read_sizes(told)
         for name, size_bytes in sizes.items():
             if found.get(name) != size_bytes:
@@ -121,27 +128,33 @@ class SftpDestination:
                 made.append(folder)
         return tuple(made), folder
 
-    def _run(self, folder: Path, batch: str, size_bytes: int) -> str:
+    def _send(self, folder: Path, files: Sequence[Path], limit_s: float) -> str:
         """Run the client in `folder` and return what it printed."""
+        batch = self._write_batch([file.name for file in files])
         try:
-            done = subprocess.run(
-                self._command(),
-                input=batch,
-                capture_output=True,
-                encoding="utf-8",
-                errors="replace",
-                cwd=folder,
-                env={"PATH": "/usr/bin:/bin", "LC_ALL": "C"},
-                timeout=_SPARE_S + size_bytes / _SLOWEST_BYTES_A_S,
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            raise UndeliveredError(f"{self.name}: it took too long") from None
+            for file in files:
+                (folder / file.name).symlink_to(file.absolute())  # names that need no quoting
+            with limited(self.name, limit_s, self._wants_stop):
+                done = self._run(folder, batch)
         except FileNotFoundError:
             raise UndeliveredError("there is no sftp on this machine", hint="openssh-client has it") from None
+        except OSError as error:
+            raise UndeliveredError(f"sftp could not be started: {error.strerror}") from None
         if done.returncode != 0:
             raise UndeliveredError(f"{self.name}: {_explain(done.stderr)}")
         return done.stdout
+
+    def _run(self, folder: Path, batch: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            self._command(),
+            input=batch,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            cwd=folder,
+            env={"PATH": "/usr/bin:/bin", "LC_ALL": "C"},
+            check=False,
+        )
 
     def _command(self) -> list[str]:
         settings = self._settings
