@@ -171,7 +171,7 @@ def test_it_tries_again_after_500_and_507(
     destination = reach(settings)
     keep_trying(
         lambda: destination.deliver(files),
-        what="the certificate",
+        what="delivering the certificate",
         deadline_s=None,
         say=said.append,
         wants_stop=lambda: False,

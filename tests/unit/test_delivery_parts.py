@@ -41,7 +41,7 @@ def _try(
 ) -> None:
     keep_trying(
         attempt,
-        what="the certificate",
+        what="delivering the certificate",
         deadline_s=deadline_s,
         say=said.append,
         wants_stop=wants_stop,

@@ -98,7 +98,7 @@ class Carriage:
     ) -> None:
         keep_trying(
             attempt,
-            what=what,
+            what=f"delivering {what}",
             deadline_s=deadline_s,
             say=self._say,
             wants_stop=wants_stop,

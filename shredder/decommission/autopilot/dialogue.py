@@ -143,7 +143,9 @@ class Dialogue:
         for number, answer in enumerate(answers, start=1):
             self._consoles.say(f"  {number}  {answer}")
         typed = self._consoles.ask(f"{question} [1-{len(answers)}]")
-        if typed is None or typed.text not in map(str, range(1, len(answers) + 1)):
+        if typed is not None and typed.text not in map(str, range(1, len(answers) + 1)):
+            if typed.text:
+                self._consoles.say(f'"{typed.text}" is none of the choices')
             return None
         return typed
 

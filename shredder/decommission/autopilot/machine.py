@@ -99,12 +99,13 @@ def _fetch(network: Network, consoles: Consoles, url: str, pin: bytes) -> str:
     """Fetch the configuration: it cannot say how to reach the network, so that is found out by itself."""
     network.bring_up(AUTOMATIC)
     texts: list[str] = []
+    stop = AnyKey(consoles)
     keep_trying(
-        lambda: texts.append(fetch_pinned(url, pin)),
-        what="the configuration",
+        lambda: texts.append(fetch_pinned(url, pin, stop)),
+        what="fetching the configuration",
         deadline_s=_FETCH_PATIENCE_S,
         say=consoles.say,
-        wants_stop=AnyKey(consoles),
+        wants_stop=stop,
         monotonic=monotonic,
         sleep=sleep,
     )

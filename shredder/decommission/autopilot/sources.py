@@ -11,6 +11,7 @@ A source that is broken is an error: no later one is asked, and nothing is wiped
 
 import base64
 import binascii
+import errno
 import os
 import shlex
 from collections.abc import Callable
@@ -167,6 +168,8 @@ def _read_folder(folder: Path, place: str, kept: frozenset[str]) -> Found:
 
 
 def _read_file(path: Path) -> bytes:
+    if not os.path.lexists(path):
+        raise FileNotFoundError(errno.ENOENT, "it is not there")
     if not path.is_file() or path.is_symlink():
         raise OSError(0, "it is no regular file")
     with path.open("rb") as file:

@@ -33,7 +33,7 @@ def keep_trying(
 
     Args:
         attempt: raises UndeliveredError when it fails.
-        what: is delivered, e.g. "the start entry".
+        what: is tried, e.g. "delivering the start entry".
         deadline_s: seconds from now after which no attempt begins; None for none.
         say: tells people one line.
         wants_stop: asked before each attempt and once a second in between.
@@ -55,12 +55,12 @@ def keep_trying(
             if wants_stop():
                 break
             wait_s = pause_s if left_s is None else min(pause_s, left_s)
-            say(f"delivering {what} failed: {error.message}; trying again in {duration(wait_s)}")
+            say(f"{what} failed: {error.message}; trying again in {duration(wait_s)}")
             if error.hint:
                 say(f"hint: {error.hint}")
         _wait(wait_s, wants_stop, monotonic, sleep)
         pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
-    raise UndeliveredError(f"delivering {what} was stopped")
+    raise UndeliveredError(f"{what} was stopped")
 
 
 def limit_for(size_bytes: int) -> float:
