@@ -7,7 +7,7 @@ the events: the log stamps each entry when it takes it.
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from shredder.model import Identity, Plan, Profile, Refusal, VerifyKind
+from shredder.model import Identity, LeftOut, Plan, Profile, Refusal, VerifyKind
 from shredder.ranges import Range
 
 
@@ -128,6 +128,23 @@ class VerifyEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class AliasRead:
+    """What the last pass wrote was looked for through another path, after the last flush.
+
+    `checked_bytes` were compared, and `differing_bytes` of them, in whole sectors, are not what was
+    written: `alias` leads to another medium then. `error` says why not everything could be read.
+    """
+
+    path: str
+    alias: str
+    to_check_bytes: int
+    checked_bytes: int
+    differing_bytes: int
+    error: str | None
+    stopped: bool
+
+
+@dataclass(frozen=True, slots=True)
 class DeviceEnded:
     """The target's worker is done.
 
@@ -137,6 +154,17 @@ class DeviceEnded:
     path: str
     error: str | None
     may_still_write: bool
+
+
+@dataclass(frozen=True, slots=True)
+class LookedAgain:
+    """After the last device, where all disks were to be wiped: those that the plan does not know.
+
+    `error` says why that cannot be told.
+    """
+
+    appeared: tuple[LeftOut, ...]
+    error: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +195,9 @@ Recorded: TypeAlias = (
     | PassEnded
     | VerifyStarted
     | VerifyEnded
+    | AliasRead
     | DeviceEnded
+    | LookedAgain
     | RunEnded
 )
 Event: TypeAlias = Recorded | Progress

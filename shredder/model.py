@@ -127,6 +127,7 @@ class Device:
     `links` are its by-id and by-path names, `parent` is the whole disk of a partition,
     `partitions` are the nodes on a whole disk. `uses` are direct and stacked uses of this
     node and, for a whole disk, of its partitions. `content` is what it holds, e.g. "ext4".
+    `boot_doubt` says why the node may be the boot medium without being known to be it.
     `disagreements` are facts on which the two witnesses differ. `writes_elsewhere` names the file
     system of an image that keeps the old content where it was and writes to another place.
     """
@@ -144,6 +145,7 @@ class Device:
     zoned: bool
     fabric: bool
     boot: bool
+    boot_doubt: str | None
     links: tuple[str, ...]
     content: Fact
     parent: str | None
@@ -160,7 +162,11 @@ class Device:
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """The machine, as the certificate names it."""
+    """The machine, as the certificate names it.
+
+    `image` is the recovery image that it was started from, "shredder image VERSION sha256:DIGEST",
+    `secure_boot` is "on" or "off".
+    """
 
     hostname: str
     machine_id: Fact
@@ -170,13 +176,15 @@ class Host:
     product_uuid: Fact
     kernel: str
     clock_source: Fact
+    image: Fact
+    secure_boot: Fact
 
 
 @dataclass(frozen=True, slots=True)
 class Machine:
     """What discovery found.
 
-    `driverless` names storage controllers without a driver, e.g. "8086:2822 at 0000:00:17.0";
+    `driverless` names storage whose driver is missing, e.g. "8086:2822 at 0000:00:17.0";
     `notes` say which sources were not there, e.g. "udev: not running".
     """
 
@@ -243,11 +251,12 @@ class Step:
 
 
 class LeftOutWhy(StrEnum):
-    """Why a discovered device is not a target."""
+    """Why a discovered device is not a target; APPEARED: all disks were planned before it was there."""
 
     EXCEPTED = "excepted"
     REFUSED = "refused"
     NOT_NAMED = "not named"
+    APPEARED = "appeared"
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,8 +292,9 @@ class Plan:
 
     @property
     def decided(self) -> "Plan":
-        """The plan without the devices that nobody named: they may come and go and change nothing."""
-        kept = tuple(item for item in self.left_out if item.why is not LeftOutWhy.NOT_NAMED)
+        """The plan without the devices that nobody decided about: they may come and go and change nothing."""
+        undecided = (LeftOutWhy.NOT_NAMED, LeftOutWhy.APPEARED)
+        kept = tuple(item for item in self.left_out if item.why not in undecided)
         return replace(self, left_out=kept)
 
     @property

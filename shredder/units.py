@@ -48,8 +48,10 @@ def printable(text: str) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Return e.g. "3 h 05 min", "4 min 10 s" or "12 s"."""
+    """Return e.g. "3 h 05 min", "4 min 10 s", "12 s" or "under 1 s"."""
     whole = max(0, round(seconds))
+    if whole == 0:
+        return "under 1 s"
     hours, rest = divmod(whole, 3600)
     minutes, left_s = divmod(rest, 60)
     if hours:

@@ -51,6 +51,11 @@ _FOR_CACHED = (
     "Direct access was not available: what was read back may have come from the machine's own cache."
 )
 
+_FOR_IMAGES = (
+    "The machine was started from a recovery image: Secure Boot, even where it is on, covers neither its "
+    "initramfs nor its configuration, and its digest is what the image says of itself."
+)
+
 
 def supported_confidence(samples: int) -> str:
     """Return what n independent samples without a mismatch support: n >= ln(1-c) / ln(1-p).
@@ -99,6 +104,8 @@ def _device_claims(device: DeviceReport) -> Iterator[str]:
             f"{total_bytes(device.untouched)} bytes missed every one; their ranges are listed."
         )
     yield _verification_claim(device)
+    if device.step.aliases and device.verdict.is_success:
+        yield f"What the last pass wrote was found again through {', '.join(device.step.aliases)}."
     if device.verdict in (Verdict.VERIFIED_IN_FULL, Verdict.VERIFIED_BY_SAMPLES):
         yield f"{name}: Clear in the sense of NIST SP 800-88 (logical, on what the host could address)."
     else:
@@ -120,9 +127,10 @@ def _verification_claim(device: DeviceReport) -> str:
 
 
 def disclaim(report: RunReport) -> tuple[str, ...]:
-    """Return what the certificate does not say, chosen by what the media are."""
+    """Return what the certificate does not say, chosen by what the media are and what the machine ran."""
+    images = [_FOR_IMAGES] if isinstance(report.plan.host.image, str) else []
     found = [sentence for device in report.devices for sentence in _device_disclaimers(device)]
-    return tuple(dict.fromkeys([*_FOR_ALL, *found]))
+    return tuple(dict.fromkeys([*_FOR_ALL, *images, *found]))
 
 
 def _device_disclaimers(device: DeviceReport) -> Iterator[str]:

@@ -20,7 +20,7 @@ from shredder.certify.reports import (
 )
 from shredder.errors import ExitCode, gravest
 from shredder.events import RunEnded
-from shredder.model import LeftOutWhy, Plan
+from shredder.model import LeftOut, LeftOutWhy, Plan
 from shredder.ranges import Range, intersect, merge, span, subtract
 
 __all__ = [
@@ -53,13 +53,16 @@ def find(entries: Sequence[Entry]) -> RunReport:
     plan = history.start.plan
     interrupted = history.ended is None or history.ended.interrupted
     devices = tuple(_report(device, plan, history.ended) for device in history.devices)
-    exit_code = gravest(_exit_codes(history, devices, interrupted))
+    appeared = history.looked_again.appeared if history.looked_again else ()
+    left_out = (*plan.left_out, *appeared)
+    exit_code = gravest(_exit_codes(history, devices, left_out, interrupted))
     return RunReport(
         start=history.start,
         devices=devices,
+        left_out=left_out,
         interrupted=interrupted,
         outcome=_OUTCOMES[exit_code],
-        headline=_headline(_OUTCOMES[exit_code], devices, plan),
+        headline=_headline(_OUTCOMES[exit_code], devices, left_out, history),
         exit_code=exit_code,
         started_at=history.started_at,
         ended_at=history.ended_at,
@@ -126,7 +129,9 @@ def _flushed_ranges(done: PassHistory, whole: tuple[Range, ...]) -> tuple[Range,
     return subtract(intersect(whole, done.ended.written), [*failed, *done.ended.unwritten])
 
 
-def _exit_codes(history: History, devices: Sequence[DeviceReport], interrupted: bool) -> Iterable[ExitCode]:
+def _exit_codes(
+    history: History, devices: Sequence[DeviceReport], left_out: Sequence[LeftOut], interrupted: bool
+) -> Iterable[ExitCode]:
     plan = history.start.plan
     was_written = any(device.passes for device in history.devices)
     refused = ExitCode.INCOMPLETE if was_written else ExitCode.REFUSED
@@ -138,24 +143,35 @@ def _exit_codes(history: History, devices: Sequence[DeviceReport], interrupted: 
     for device in devices:
         for problem in device.problems:
             yield codes.get(problem.verdict, ExitCode.INCOMPLETE)
-    if any(item.why is LeftOutWhy.REFUSED for item in plan.left_out):
+    if any(item.why in (LeftOutWhy.REFUSED, LeftOutWhy.APPEARED) for item in left_out):
         yield refused
     if interrupted:
         yield ExitCode.INTERRUPTED
-    if not devices or (plan.all_disks and plan.driverless):
+    if not devices or (plan.all_disks and (plan.driverless or _cannot_tell_what_appeared(history))):
         yield ExitCode.INCOMPLETE
 
 
-def _headline(outcome: Outcome, devices: Sequence[DeviceReport], plan: Plan) -> str:
+def _cannot_tell_what_appeared(history: History) -> bool:
+    return history.looked_again is None or history.looked_again.error is not None
+
+
+def _headline(
+    outcome: Outcome, devices: Sequence[DeviceReport], left_out: Sequence[LeftOut], history: History
+) -> str:
+    plan = history.start.plan
     parts = [
         f"{_count(number, 'device')} {verdict}"
         for verdict, number in Counter(device.verdict for device in devices).items()
     ]
-    refused = sum(item.why is LeftOutWhy.REFUSED for item in plan.left_out)
-    if refused:
-        parts.append(f"{_count(refused, 'device')} refused by the plan")
+    whys = Counter(item.why for item in left_out)
+    if whys[LeftOutWhy.REFUSED]:
+        parts.append(f"{_count(whys[LeftOutWhy.REFUSED], 'device')} refused by the plan")
+    if whys[LeftOutWhy.APPEARED]:
+        parts.append(f"{_count(whys[LeftOutWhy.APPEARED], 'device')} appeared after the plan was made")
     if plan.all_disks and plan.driverless:
         parts.append(f"{_count(len(plan.driverless), 'storage controller')} without a driver")
+    if plan.all_disks and _cannot_tell_what_appeared(history):
+        parts.append("it cannot be told whether disks appeared late")
     told = "; ".join(parts) or "no device was to be erased"
     return f"complete: {told}" if outcome is Outcome.COMPLETE else f"FAILED, {outcome}: {told}"
 

@@ -7,9 +7,11 @@ from typing import NoReturn
 from shredder.certify.evidence import Entry
 from shredder.errors import CertificateError
 from shredder.events import (
+    AliasRead,
     DeviceEnded,
     DeviceOpened,
     DeviceRefused,
+    LookedAgain,
     PassEnded,
     PassStarted,
     RunEnded,
@@ -53,6 +55,7 @@ class DeviceHistory:
     refused: DeviceRefused | None = None
     passes: list[PassHistory] = field(default_factory=list)
     verification: VerificationHistory | None = None
+    aliases: dict[str, AliasRead] = field(default_factory=dict)
     ended: DeviceEnded | None = None
     started_at: str | None = None
     ended_at: str | None = None
@@ -60,11 +63,15 @@ class DeviceHistory:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """A whole run; `ended` is None when the process was killed."""
+    """A whole run; `ended` is None when the process was killed.
+
+    `looked_again` is None where nobody looked for disks that appeared late.
+    """
 
     start: RunStarted
     started_at: str
     devices: tuple[DeviceHistory, ...]
+    looked_again: LookedAgain | None
     ended: RunEnded | None
     ended_at: str
 
@@ -80,6 +87,7 @@ def read_history(entries: Sequence[Entry]) -> History:
     start = entries[0].event
     _check_start(start)
     devices = {step.path: DeviceHistory(step) for step in start.plan.steps}
+    looked_again: LookedAgain | None = None
     ended: RunEnded | None = None
     for entry in entries[1:]:
         if ended is not None:
@@ -88,13 +96,17 @@ def read_history(entries: Sequence[Entry]) -> History:
             ended = entry.event
         elif isinstance(entry.event, LogEvent):
             _refuse(entry, "is of a run over logs")
+        elif looked_again is not None:
+            _refuse(entry, "stands after the last look at the machine")
+        elif isinstance(entry.event, LookedAgain):
+            looked_again = entry.event
         elif isinstance(entry.event, RunStarted):
             _refuse(entry, "starts the run a second time")
         elif entry.event.path not in devices:
             _refuse(entry, f"names {entry.event.path}, which is no target of the plan")
         else:
             _take(devices[entry.event.path], entry)
-    return History(start, entries[0].at, tuple(devices.values()), ended, entries[-1].at)
+    return History(start, entries[0].at, tuple(devices.values()), looked_again, ended, entries[-1].at)
 
 
 def _check_start(start: RunStarted) -> None:
@@ -133,9 +145,11 @@ def _take(device: DeviceHistory, entry: Entry) -> None:
             _take_pass(device, event, entry)
         case VerifyStarted() | VerifyEnded():
             _take_verification(device, event, entry)
+        case AliasRead():
+            _take_alias(device, event, entry)
         case DeviceEnded():
             device.ended = event
-        case RunStarted() | RunEnded():
+        case RunStarted() | LookedAgain() | RunEnded():
             raise AssertionError("not an event of one device")
 
 
@@ -176,3 +190,10 @@ def _take_verification(device: DeviceHistory, event: VerifyStarted | VerifyEnded
     else:
         current.ended = event
         current.ended_at = entry.at
+
+
+def _take_alias(device: DeviceHistory, event: AliasRead, entry: Entry) -> None:
+    is_written = len(device.passes) == len(device.step.passes) and all(item.ended for item in device.passes)
+    if not is_written or event.alias not in device.step.aliases or event.alias in device.aliases:
+        _refuse(entry, f"reads {event.alias} for {device.step.path} out of turn")
+    device.aliases[event.alias] = event

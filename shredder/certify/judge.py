@@ -53,6 +53,7 @@ def find_problems(
     for item in passes:
         problems.extend(_pass_problems(item, missing))
     problems.extend(_verification_problems(device, verify, missing))
+    problems.extend(_alias_problems(device, missing))
     return tuple(problems)
 
 
@@ -147,6 +148,25 @@ def _reading_problems(ended: VerifyEnded) -> Iterator[Problem]:
         yield Problem(Verdict.INCOMPLETE, f"the verification gave up: {ended.gave_up}")
     if ended.stopped:
         yield Problem(Verdict.INTERRUPTED, "the verification was stopped")
+
+
+def _alias_problems(device: DeviceHistory, missing: Verdict) -> Iterator[Problem]:
+    """A path that was not proven to be one may be a disk of its own, with its old content."""
+    for alias in device.step.aliases:
+        read = device.aliases.get(alias)
+        if read is None:
+            yield Problem(missing, f"{alias} was not shown to be another path to it")
+        elif read.differing_bytes:
+            yield Problem(
+                Verdict.INCOMPLETE,
+                f"{alias} has its serial and WWN and is another disk, which was not erased: "
+                f"{read.differing_bytes} bytes there, in whole sectors, differ from what was written",
+            )
+        elif read.stopped:
+            yield Problem(Verdict.INTERRUPTED, f"the reading through {alias} was stopped")
+        elif read.error is not None or not 0 < read.checked_bytes == read.to_check_bytes:
+            why = read.error or "too little was read"
+            yield Problem(Verdict.INCOMPLETE, f"{alias} was not shown to be another path to it: {why}")
 
 
 def _covers_enough(started: VerifyStarted, step: Step) -> bool:

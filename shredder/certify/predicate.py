@@ -164,6 +164,8 @@ class HostFacts:
     product_uuid: str
     kernel: str
     clock_source: str
+    image: str
+    secure_boot: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from enum import StrEnum
 
 from shredder.errors import ExitCode
 from shredder.events import DeviceOpened, RunStarted, VerifyEnded, VerifyStarted
-from shredder.model import Pass, Plan, Refusal, Step
+from shredder.model import LeftOut, Pass, Plan, Refusal, Step
 from shredder.ranges import Range
 
 
@@ -101,10 +101,14 @@ class DeviceReport:
 
 @dataclass(frozen=True, slots=True)
 class RunReport:
-    """The whole run. `interrupted` is also True when the evidence simply stops."""
+    """The whole run. `interrupted` is also True when the evidence simply stops.
+
+    `left_out` is what the plan left out, and what appeared after it.
+    """
 
     start: RunStarted
     devices: tuple[DeviceReport, ...]
+    left_out: tuple[LeftOut, ...]
     interrupted: bool
     outcome: Outcome
     headline: str

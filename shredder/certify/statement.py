@@ -86,7 +86,7 @@ def _make_predicate(report: RunReport) -> Predicate:
             allowances=tuple(kind.value for kind in plan.allow),
         ),
         devices=tuple(_device(device, report) for device in report.devices),
-        left_out=tuple(_left_out(item) for item in plan.left_out),
+        left_out=tuple(_left_out(item) for item in report.left_out),
         driverless_controllers=plan.driverless,
         claims=claim(report),
         disclaimers=disclaim(report),
@@ -109,6 +109,8 @@ def make_host_facts(host: Host) -> HostFacts:
         product_uuid=say(host.product_uuid),
         kernel=say(host.kernel),
         clock_source=say(host.clock_source),
+        image=say(host.image),
+        secure_boot=say(host.secure_boot),
     )
 
 

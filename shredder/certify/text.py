@@ -43,6 +43,8 @@ def host_lines(host: HostFacts) -> Iterator[str]:
     yield field("host machine id", host.machine_id)
     yield field("kernel", host.kernel)
     yield field("clock source", host.clock_source)
+    yield field("recovery image", host.image)
+    yield field("secure boot", host.secure_boot)
 
 
 def range_lines(label: str, ranges: Sequence[Stretch], evidence_name: str) -> Iterator[str]:

@@ -21,6 +21,9 @@ _COMMANDS = {
     "key": "shredder.cli.key",
     "logs": "shredder.cli.logs",
     "schedule": "shredder.cli.schedule",
+    "autopilot": "shredder.cli.autopilot",
+    "fetch": "shredder.cli.fetch",
+    "image": "shredder.cli.image",
 }
 
 
@@ -85,6 +88,9 @@ def _run() -> int:
     except ShredderError as error:
         say(error.message, error.hint)
         code = error.exit_code
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        code = ExitCode.USAGE
     except click.ClickException as error:
         say(_lower_first(error.format_message()), _usage_hint(error))
         code = ExitCode.USAGE

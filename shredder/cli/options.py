@@ -25,7 +25,7 @@ _MAKE_PLAN = (
         show_default=True,
         help="What to write; `shredder methods` lists the names.",
     ),
-    click.option("--passes", type=int, help="How many passes of the method random.  [default: 1]"),
+    click.option("--passes", type=int, help="Passes of the method random, 1 or more.  [default: 1]"),
     click.option(
         "--verify",
         type=click.Choice([kind.value for kind in VerifyKind]),
@@ -41,7 +41,7 @@ _MAKE_PLAN = (
         multiple=True,
         type=click.Choice(sorted(kind.value for kind in LIFTABLE)),
         metavar="KIND",
-        help=f"Lift one kind of refusal, which is recorded: {', '.join(sorted(LIFTABLE))}.",
+        help=f"Lift one kind of refusal, recorded; may be repeated: {', '.join(sorted(LIFTABLE))}.",
     ),
 )
 

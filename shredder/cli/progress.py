@@ -10,6 +10,7 @@ from typing import Any, TextIO
 import click
 from tqdm import tqdm
 
+from shredder.decommission.wording import describe_event
 from shredder.events import (
     DeviceEnded,
     DeviceOpened,
@@ -20,12 +21,10 @@ from shredder.events import (
     Progress,
     VerifyEnded,
     VerifyStarted,
-    WriteFailed,
 )
 from shredder.model import Step
-from shredder.ranges import total_bytes
 from shredder.records import to_json
-from shredder.units import MIB, binary_size, printable
+from shredder.units import printable
 
 _LINE_EVERY_S = 30.0
 _PAUSE_LIMIT_S = 1.0
@@ -57,55 +56,6 @@ def show_json(event: Event) -> None:
     click.echo(json.dumps({"event": type(event).__name__, **to_json(event)}))
 
 
-def _describe(event: Event, passes: int) -> str | None:
-    """Return what a person wants to know of an event; None for what goes without saying."""
-    match event:
-        case DeviceRefused():
-            return "refused: " + "; ".join(refusal.detail for refusal in event.refusals)
-        case DeviceOpened():
-            return "opened" if event.direct else "opened without direct I/O: reads may come from the cache"
-        case PassStarted():
-            return f"pass {event.number}/{passes} begins"
-        case WriteFailed():
-            first = event.ranges[0]
-            more = f" and {len(event.ranges) - 1} more" if len(event.ranges) > 1 else ""
-            return f"pass {event.number}/{passes}: cannot write {first}{more} ({event.error})"
-        case PassEnded():
-            return _describe_pass(event, passes)
-        case VerifyStarted():
-            return f"verification begins: {event.kind}, {binary_size(event.ranges_bytes)} to read"
-        case VerifyEnded():
-            return _describe_verification(event)
-        case DeviceEnded():
-            return event.error
-        case _:
-            return None
-
-
-def _speed(done_bytes: int, elapsed_ms: int) -> str:
-    return f"{done_bytes / MIB / max(elapsed_ms / 1000, 0.001):.0f} MiB/s"
-
-
-def _describe_pass(event: PassEnded, passes: int) -> str:
-    written_bytes = total_bytes(event.written)
-    text = f"pass {event.number}/{passes} ended: {binary_size(written_bytes)} written"
-    text += f" at {_speed(written_bytes, event.elapsed_ms)}"
-    if event.unwritten:
-        text += f", {binary_size(total_bytes(event.unwritten))} NOT written"
-    for reason in (event.gave_up, event.flush_error and f"flush failed: {event.flush_error}"):
-        text += f"; {reason}" if reason else ""
-    return text + ("; stopped" if event.stopped else "")
-
-
-def _describe_verification(event: VerifyEnded) -> str:
-    text = f"verification ended: {binary_size(event.checked_bytes)} read back"
-    text += f" at {_speed(event.checked_bytes, event.elapsed_ms)}"
-    text += f", {binary_size(total_bytes(event.mismatches))} DIFFER" if event.mismatches else ""
-    text += f", {binary_size(total_bytes(event.unreadable))} UNREADABLE" if event.unreadable else ""
-    text += f"; {event.gave_up}" if event.gave_up else ""
-    return text + ("; stopped" if event.stopped else "")
-
-
 class Lines:
     """A line on stderr for every event, and one every 30 s for the progress of each device."""
 
@@ -120,7 +70,7 @@ class Lines:
             text = self._progress(event)
         else:
             self._last_s[path] = time.monotonic()
-            text = _describe(event, self._passes.get(path, 0))
+            text = describe_event(event, self._passes.get(path, 0))
         if text:
             click.echo(f"shredder: {printable(path)}: {printable(text)}", err=True)
 
@@ -165,7 +115,7 @@ class Bars:
         self._bars[path] = tqdm(
             total=total,
             desc=f"{printable(path):<{self._width}}  {phase}",
-            unit="B",
+            unit="iB",  # with the scaled prefix: GiB
             unit_scale=True,
             unit_divisor=1024,
             position=self._positions[path],
@@ -187,6 +137,6 @@ class Bars:
             bar.close()
 
     def _print(self, path: str, event: Event) -> None:
-        text = _describe(event, len(self._steps[path].passes)) if path in self._steps else None
+        text = describe_event(event, len(self._steps[path].passes)) if path in self._steps else None
         if text:
             tqdm.write(f"shredder: {printable(path)}: {printable(text)}", file=sys.stderr)

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -19,7 +20,8 @@ from shredder.cli.tables import render_ranges
 from shredder.decommission.interrupts import stop_on_signals
 from shredder.decommission.job import Result, carry_out, new_run_id
 from shredder.decommission.prepare import check_plan, make_plan
-from shredder.errors import RefusedError
+from shredder.decommission.run_folder import check_unused
+from shredder.errors import RefusedError, UsageError
 from shredder.model import LeftOutWhy, Plan, Profile, Step
 from shredder.plan.documents import read_plan
 from shredder.ranges import total_bytes
@@ -83,6 +85,8 @@ def command(
         location=location,
         property_numbers=dict(property_number),
     )
+    _check_numbers(plan, [name for name, _ in property_number])
+    check_unused(folder)
     say_left_out(plan, refused)
     _confirm(plan, confirm)
     return _run(plan, run_id, folder, signing_key, facts, as_json=as_json)
@@ -114,6 +118,22 @@ def _load_key(path: Path | None) -> PrivateKey:
     return load_private_key(data, passphrase.encode())
 
 
+def _check_numbers(plan: Plan, names: Sequence[str]) -> None:
+    """Make sure that every property number given as an option belongs to a device: a slip must not go unseen.
+
+    Raises:
+        UsageError: one does not.
+    """
+    known: set[object] = set()
+    for step in plan.steps:
+        known |= {step.path, step.identity.serial}
+    for left in plan.left_out:
+        known |= {left.path, left.serial}
+    for name in names:
+        if name not in known:
+            raise UsageError(f"no device here has the serial or path {name}, which --property-number names")
+
+
 def _confirm(plan: Plan, digest: str | None) -> None:
     """Make sure that a person, or whoever wrote the digest down, means this very plan.
 
@@ -124,12 +144,13 @@ def _confirm(plan: Plan, digest: str | None) -> None:
     if digest is not None:
         if digest.strip().lower() != expected:
             raise RefusedError(
-                "the digest given with --confirm is not that of this plan", hint=f"it is {expected}"
+                "the digest given with --confirm is not that of this plan",
+                hint="`shredder plan` shows the plan and its digest",
             )
         return
-    if not sys.stdin.isatty():
-        raise RefusedError("not confirmed", hint=f"read the plan, then add --confirm {expected}")
     click.echo(describe_plan(plan), err=True)
+    if not sys.stdin.isatty():
+        raise RefusedError("not confirmed", hint="if this plan is meant, add --confirm with its digest")
     for step in plan.steps:
         what, wanted = _asked_for(step)
         shown = printable(step.path)

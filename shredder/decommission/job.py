@@ -18,13 +18,22 @@ from shredder.certify.reports import RunReport
 from shredder.certify.statement import make_statement, statement_bytes
 from shredder.certify.stream_keys import VERSION, DeviceKeys, StreamKeys, stream_keys_bytes
 from shredder.decommission import run_folder
-from shredder.decommission.prepare import Ready, recheck_open
+from shredder.decommission.prepare import Ready, look_again, recheck_open
 from shredder.decommission.run_folder import RunFolder
 from shredder.erase.engine import run_tasks
 from shredder.erase.keystream import derive_key
 from shredder.erase.worker import Sampling, Task
-from shredder.errors import ExitCode, RefusedError, UndeliveredError, gravest
-from shredder.events import DeviceRefused, Event, Progress, RunEnded, RunStarted, Stream
+from shredder.errors import ExitCode, RefusedError, ShredderError, UndeliveredError, gravest
+from shredder.events import (
+    DeviceEnded,
+    DeviceRefused,
+    Event,
+    LookedAgain,
+    Progress,
+    RunEnded,
+    RunStarted,
+    Stream,
+)
 from shredder.model import Identity, PassKind, Plan, Profile, Refusal, Step
 from shredder.plan.documents import write_plan
 from shredder.plan.sampling import draw_samples, mix_seed
@@ -69,6 +78,7 @@ def carry_out(
     profile: Profile,
     monitor: Callable[[Event], None],
     wants_stop: Callable[[], bool],
+    before_first_write: Callable[[Path], None] = lambda _folder: None,
 ) -> Result:
     """Wipe what the plan names and certify what happened.
 
@@ -80,9 +90,12 @@ def carry_out(
         profile: what only people know.
         monitor: shown every event.
         wants_stop: asked five times a second.
+        before_first_write: called with the run's folder when the start entry is durable in its evidence, and
+            no target has been opened yet; what it raises ends the run.
 
     Raises:
         RefusedError: nothing of the plan may be wiped, or the output folder cannot be used.
+        ShredderError: what `before_first_write` raised; nothing was written to any target.
     """
     if not ready.steps:
         raise RefusedError("; ".join(_reasons(ready.refused)) or "the plan has no targets")
@@ -96,14 +109,31 @@ def carry_out(
     record(start)
     if log.damage:
         raise RefusedError(f"{log.damage}; nothing was wiped", hint="name another folder with --output")
+    try:
+        before_first_write(folder.path)
+    except ShredderError:
+        record(RunEnded(interrupted=True))
+        log.close()
+        folder.release()
+        raise
     for refusal in ready.refused:
         record(refusal)
     at_once = len(ready.steps)
     tasks = [_make_task(target, ready.plan, at_once) for target in targets if target.step in ready.steps]
     run_tasks(tasks, record, wants_stop)
+    if ready.plan.all_disks:
+        record(_look_again(ready.plan, log))
     record(RunEnded(interrupted=wants_stop()))
     log.close()
     return _conclude(log, folder, key)
+
+
+def _look_again(plan: Plan, log: EvidenceLog) -> LookedAgain:
+    """Look for disks that appeared late, unless one hangs in the kernel: the look would hang with it."""
+    for entry in log.entries:
+        if isinstance(entry.event, DeviceEnded) and entry.event.may_still_write:
+            return LookedAgain((), error=f"{entry.event.path} hangs")
+    return look_again(plan)
 
 
 def _reasons(refused: Sequence[DeviceRefused]) -> list[str]:

@@ -10,7 +10,7 @@ from shredder.discover.disks import describe, find_device
 from shredder.discover.images import describe_image
 from shredder.discover.probe import take_snapshot
 from shredder.errors import RefusedError, ShredderError, UsageError
-from shredder.events import DeviceRefused
+from shredder.events import DeviceRefused, LookedAgain
 from shredder.model import (
     Device,
     DeviceKind,
@@ -23,8 +23,9 @@ from shredder.model import (
     Step,
     UseKind,
 )
-from shredder.plan.planner import Request, plan_all, plan_named, with_others
-from shredder.plan.safety import check, identity_changes, split_refusals
+from shredder.plan.left_out import find_appeared, with_others
+from shredder.plan.planner import Request, plan_all, plan_named
+from shredder.plan.safety import LIFTABLE, check, check_kept, identity_changes, split_refusals
 
 # facts of a step that only the certificate needs: they must be this machine's too
 _DESCRIBING = ("kind", "medium", "vendor", "model")
@@ -47,9 +48,16 @@ class Ready:
     refused: tuple[DeviceRefused, ...]
 
 
-def survey() -> Machine:
-    """Look at this machine now."""
-    return describe(take_snapshot(frozenset({os.getpid()})))
+def survey(marks_on: str | None = None) -> Machine:
+    """Look at this machine now.
+
+    Args:
+        marks_on: look for the boot medium's mark on this device alone ("" is none); None looks on all.
+
+    Raises:
+        RefusedError: a recovery image runs, and does not say which one it is.
+    """
+    return describe(take_snapshot(frozenset({os.getpid()}), marks_on=marks_on))
 
 
 def find_targets(machine: Machine, names: Sequence[str], *, image: bool) -> tuple[Device, ...]:
@@ -75,7 +83,13 @@ def _find_device(machine: Machine, name: str) -> Device:
 
 
 def make_plan(
-    names: Sequence[str], request: Request, *, image: bool, all_disks: bool, output: Path
+    names: Sequence[str],
+    request: Request,
+    *,
+    image: bool,
+    all_disks: bool,
+    output: Path,
+    kept: frozenset[str] = frozenset(),
 ) -> Planned:
     """Decide what will be done.
 
@@ -85,6 +99,8 @@ def make_plan(
         image: the names are files.
         all_disks: take every disk with a medium instead of names.
         output: the folder that will receive the certificate; `all_disks` leaves out what carries it.
+        kept: nodes, disks or partitions, that carry configuration or will receive the certificate: left out
+            by `all_disks`, refused when they are named.
 
     Raises:
         UsageError: the request is not well formed, or a name is unknown.
@@ -95,24 +111,40 @@ def make_plan(
     machine = survey()
     if all_disks:
         targets = machine.devices
-        plan = plan_all(machine, request, receives_output=devices_below(machine, output))
+        plan = plan_all(machine, request, receives_output=devices_below(machine, output) | kept)
     else:
         targets = find_targets(machine, names, image=image)
-        plan = plan_named(machine, targets, request)
-    refused = _explain_refused(plan, machine, targets)
+        plan = plan_named(machine, targets, request, kept)
+    standing = _find_standing(plan, machine, targets, kept)
+    refused = tuple(refusal.detail for refusal in standing)
     if not plan.steps:
-        raise RefusedError("; ".join(refused) or "there is no disk here that may be wiped")
+        if not refused:
+            why = "`shredder devices` lists what is here"
+            raise RefusedError("there is no disk here that may be wiped", hint=why)
+        raise RefusedError("; ".join(refused), hint=_how_to_lift(standing))
     return Planned(plan, refused)
 
 
-def _explain_refused(plan: Plan, machine: Machine, targets: Sequence[Device]) -> tuple[str, ...]:
-    reasons: list[str] = []
+def _find_standing(
+    plan: Plan, machine: Machine, targets: Sequence[Device], kept: frozenset[str]
+) -> tuple[Refusal, ...]:
+    found: list[Refusal] = []
     for left in plan.left_out:
         if left.why is LeftOutWhy.REFUSED:
             device = next(item for item in targets if item.path == left.path)
-            standing, _ = split_refusals(check(device, machine), frozenset(plan.allow))
-            reasons += [refusal.detail for refusal in standing] or [left.reason]
-    return tuple(reasons)
+            refusals = (*check(device, machine), *check_kept(device, machine, kept))
+            standing, _ = split_refusals(refusals, frozenset(plan.allow))
+            # two targets that share bytes: neither is refused for itself
+            found += standing or [Refusal(RefusalKind.OVERLAP, left.path, left.reason)]
+    return tuple(found)
+
+
+def _how_to_lift(standing: Sequence[Refusal]) -> str | None:
+    """Return the words that would lift all of it, if they exist; none of them lifts a use that was seen."""
+    kinds = sorted({refusal.kind for refusal in standing})
+    if not kinds or not LIFTABLE.issuperset(kinds):
+        return None
+    return f"if you know better: {' '.join(f'--allow {kind}' for kind in kinds)}, which is recorded"
 
 
 def require_root() -> None:
@@ -169,10 +201,26 @@ def check_plan(plan: Plan) -> Ready:
     return Ready(with_others(plan, machine), tuple(holding), tuple(refused))
 
 
+def look_again(plan: Plan) -> LookedAgain:
+    """Return which disks a plan of all disks does not know, after it was carried out.
+
+    No disk is read for the boot medium's mark: one of them may hang.
+    """
+    try:
+        return LookedAgain(find_appeared(plan, survey(marks_on="")), error=None)
+    except ShredderError as error:
+        return LookedAgain((), error=error.message)
+
+
 def _check_host(planned: Host, found: Host) -> None:
     for name in ("product_uuid", "machine_id", "vendor", "product", "serial", "hostname"):
         if getattr(planned, name) != getattr(found, name):
             raise RefusedError(f"this plan was made on another machine ({name.replace('_', ' ')} differs)")
+    if (planned.image, planned.secure_boot) != (found.image, found.secure_boot):
+        # the certificate takes both from the plan
+        raise RefusedError(
+            "this plan was made when the machine was started another way", hint="make a new plan"
+        )
 
 
 def check_step(step: Step, plan: Plan, machine: Machine) -> tuple[Device | None, tuple[Refusal, ...]]:
@@ -201,7 +249,7 @@ def _look_again(step: Step, machine: Machine) -> Device:
 
 def recheck_open(step: Step, plan: Plan, descriptor: int) -> tuple[Device | None, tuple[Refusal, ...]]:
     """The same as `check_step`, for the device behind an open descriptor."""
-    device, refusals = check_step(step, plan, survey())
+    device, refusals = check_step(step, plan, survey(step.path))
     if device is None or refusals:
         return device, refusals
     opened, named = os.fstat(descriptor), Path(device.path).lstat()

@@ -21,6 +21,20 @@ _RESERVE = ".reserved"
 _RESERVE_BYTES = 4 * MIB
 
 
+def check_unused(path: Path) -> None:
+    """Make sure, before anybody is asked for anything, that a folder is new or empty.
+
+    Raises:
+        RefusedError: it is not.
+    """
+    try:
+        used = path.exists() and (not path.is_dir() or any(path.iterdir()))
+    except OSError as error:
+        raise RefusedError(f"the output folder {path} cannot be used: {error.strerror}") from None
+    if used:
+        raise RefusedError(f"{path} is not an empty folder", hint="name a new folder with --output")
+
+
 class RunFolder:
     """Creates the folder and reserves room in it.
 
@@ -33,10 +47,9 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        check_unused(path)
         try:
             path.mkdir(parents=True, exist_ok=True)
-            if any(path.iterdir()):
-                raise RefusedError(f"{path} is not empty", hint="name a new folder with --output")
             self._reserve()
         except OSError as error:
             with contextlib.suppress(OSError):

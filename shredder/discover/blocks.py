@@ -4,6 +4,7 @@ import os
 import re
 import struct
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyudev
@@ -138,12 +139,39 @@ def read_nvme() -> tuple[RawNvme, ...]:
     )
 
 
-def find_driverless() -> tuple[str, ...]:
-    """Return the PCI storage controllers (class 01h) without a driver, e.g. "8086:2822 at 0000:00:17.0"."""
-    found = []
-    for node in (Path("/sys/bus/pci/devices") / name for name in list_names(Path("/sys/bus/pci/devices"))):
+def find_driverless(root: Path = Path("/sys")) -> tuple[str, ...]:
+    """Return the storage that no driver shows as a disk.
+
+    That is PCI storage controllers (class 01h) without a driver, e.g. "8086:2822 at 0000:00:17.0", NVMe disks
+    that a controller hides, and persistent memory.
+
+    Args:
+        root: where sysfs is mounted.
+
+    Source: ACPI 6.5, 5.2.26 (NFIT) and 9.19.2 (ACPI0012); Linux, drivers/ata/ahci.c (remapped_nvme).
+    """
+    return (*_find_driverless_pci(root / "bus/pci/devices"), *_find_driverless_memory(root))
+
+
+def _find_driverless_pci(devices: Path) -> Iterator[str]:
+    for node in (devices / name for name in list_names(devices)):
+        ids = ":".join((read_text(node / key) or "?").removeprefix("0x") for key in ("vendor", "device"))
         is_storage = (read_text(node / "class") or "").startswith("0x01")
         if is_storage and not link_name(node / "driver"):
-            ids = [(read_text(node / key) or "?").removeprefix("0x") for key in ("vendor", "device")]
-            found.append(f"{':'.join(ids)} at {node.name}")
-    return tuple(found)
+            yield f"{ids} at {node.name}"
+        if (read_text(node / "remapped_nvme") or "0") != "0":
+            yield f"NVMe behind {ids} at {node.name} (remapped)"
+
+
+def _find_driverless_memory(root: Path) -> Iterator[str]:
+    """Firmware tells of the memory; its driver makes a bus of it, and each namespace needs one more."""
+    told = (root / "firmware/acpi/tables/NFIT").exists() or any(
+        name.startswith("ACPI0012:") for name in list_names(root / "bus/acpi/devices")
+    )
+    memory = root / "bus/nd/devices"
+    if told and not list_names(memory):
+        yield "persistent memory at ACPI0012"
+    for node in (memory / name for name in list_names(memory) if name.startswith("namespace")):
+        is_empty = read_text(node / "size") in (None, "0")
+        if not (is_empty or link_name(node / "driver") or read_text(node / "holder")):
+            yield f"persistent memory at {node.name}"

@@ -1,9 +1,10 @@
 """A snapshot to the nouns of model.py. Pure, but for `find_device`, which follows links."""
 
 import os
+from dataclasses import replace
 
 from shredder.discover.agreement import compare
-from shredder.discover.boot import find_boot_nodes
+from shredder.discover.boot import find_boot_doubts, find_boot_nodes
 from shredder.discover.hosts import describe_host
 from shredder.discover.identity import read_identity
 from shredder.discover.labels import read_content, read_model, read_vendor
@@ -20,17 +21,19 @@ def describe(snapshot: Snapshot) -> Machine:
     """Return every block device of the machine with all that is known of it, in the snapshot's order."""
     layers = build_layers(snapshot)
     uses = find_uses(snapshot, layers)
-    boot = find_boot_nodes(snapshot, layers)
+    boot, doubts = find_boot_nodes(snapshot, layers), find_boot_doubts(snapshot, layers)
     devices = tuple(
-        _describe_device(block, snapshot, layers, uses[block.name], block.name in boot)
+        replace(
+            _describe_device(block, snapshot, layers, uses[block.name]),
+            boot=block.name in boot,
+            boot_doubt=None if block.name in boot else doubts.get(block.name),
+        )
         for block in layers.blocks.values()
     )
     return Machine(describe_host(snapshot), devices, snapshot.driverless, tuple(_notes(snapshot)))
 
 
-def _describe_device(
-    block: RawBlock, snapshot: Snapshot, layers: Layers, uses: tuple[Use, ...], boot: bool
-) -> Device:
+def _describe_device(block: RawBlock, snapshot: Snapshot, layers: Layers, uses: tuple[Use, ...]) -> Device:
     parent = layers.parents.get(block.name)
     disk = layers.blocks[parent] if parent else block
     identity = read_identity(block, disk)
@@ -49,7 +52,8 @@ def _describe_device(
         removable=disk.attributes.get("removable") == "1",
         zoned=disk.attributes.get("queue/zoned", "none") != "none",
         fabric=any(is_fabric(node, snapshot) for node in (disk, *lower)),
-        boot=boot,
+        boot=False,
+        boot_doubt=None,
         links=tuple(sorted(_links(block))),
         content=read_content(block, snapshot),
         parent=node_path(parent) if parent else None,
@@ -68,10 +72,17 @@ def _notes(snapshot: Snapshot) -> list[str]:
     notes = []
     if not snapshot.udev_running:
         notes.append("udev: not running, facts come from sysfs alone")
+    elif snapshot.blocks and not any(block.properties for block in snapshot.blocks):
+        notes.append("udev: it runs and says nothing, or libudev is missing; facts come from sysfs alone")
     if isinstance(snapshot.witness, Unavailable):
         notes.append(f"blkinfo: {snapshot.witness}")
     if isinstance(snapshot.contents, Unavailable):
         notes.append(f"contents: {snapshot.contents}")
+    notes += (
+        f"boot medium: not looked for on {node_path(name)}: {found.unavailable}"
+        for name, found in snapshot.marks.items()
+        if isinstance(found, Unavailable)
+    )
     if snapshot.unread_mounts:
         notes.append(f"mounts: those of {processes(snapshot.unread_mounts)} could not be read")
     if snapshot.unread_processes:

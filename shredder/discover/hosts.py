@@ -29,6 +29,8 @@ def name_host(raw: RawHost) -> Host:
         product_uuid=_firmware(raw.dmi, "product_uuid"),
         kernel=raw.kernel,
         clock_source=raw.clock_source,
+        image=str(raw.image) if raw.image else Unavailable("not started from a recovery image"),
+        secure_boot=raw.secure_boot,
     )
 
 

@@ -53,6 +53,7 @@ def describe_image(path: str) -> Device:
         zoned=False,
         fabric=False,
         boot=False,
+        boot_doubt=None,
         links=(),
         content=Unavailable("not looked at"),
         parent=None,

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from shredder.discover.recovery_image import ImageIdentity
 from shredder.model import Fact, Unavailable
 
 
@@ -62,13 +63,15 @@ class RawNvme:
 
 @dataclass(frozen=True, slots=True)
 class RawHost:
-    """`dmi` maps the names of /sys/class/dmi/id to their content."""
+    """`dmi` maps the names of /sys/class/dmi/id to their content, `image` is the recovery image that runs."""
 
     hostname: str
     kernel: str
     machine_id: Fact
     clock_source: Fact
     dmi: dict[str, Fact]
+    image: ImageIdentity | None
+    secure_boot: Fact
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,18 +82,21 @@ class Snapshot:
         blocks: all block nodes, also hidden ones.
         witness: every node that blkinfo lists, as it gave it.
         contents: what the nodes hold that udev does not know, by kernel name.
+        marks: the marks of recovery images on the nodes, by kernel name, or why a node could not be read;
+            looked for only where a recovery image runs.
         mounts: the tool's own view first.
         unread_mounts: processes whose view of the mounts could not be read.
         swaps: lines of /proc/swaps without the heading.
         btrfs: kernel names of the devices of each mounted btrfs, by its UUID.
         unread_processes: processes whose open files could not be read.
         sees_all_processes: False in a PID namespace of its own.
-        driverless: storage controllers without a driver.
+        driverless: storage controllers and memory without a driver.
     """
 
     blocks: tuple[RawBlock, ...]
     witness: tuple[dict[str, str], ...] | Unavailable
     contents: Unavailable | dict[str, Fact]  # in this order: read as JSON, a reason looks like a table
+    marks: dict[str, Fact]
     mounts: tuple[RawMounts, ...]
     unread_mounts: int
     swaps: tuple[str, ...]

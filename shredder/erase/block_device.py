@@ -85,7 +85,7 @@ class BlockDevice:
         self._path = path
         self._descriptor = _open_device(path, os.O_RDWR | os.O_EXCL if writable else os.O_RDONLY)
         self._removed: dict[int, Range] = {}
-        self.size_bytes = struct.unpack("Q", fcntl.ioctl(self._descriptor, _BLKGETSIZE64, bytes(8)))[0]
+        self.size_bytes = self._ask_size()
         self.sector_bytes = struct.unpack("i", fcntl.ioctl(self._descriptor, _BLKSSZGET, bytes(4)))[0]
         self.direct = _reads_are_direct(self._descriptor)
 
@@ -115,11 +115,28 @@ class BlockDevice:
 
     def read_into(self, buffer: memoryview, start_bytes: int) -> None:
         """Fill `buffer` from `start_bytes` on, past the page cache."""
-        read_fully(self._descriptor, buffer, start_bytes)
+        try:
+            read_fully(self._descriptor, buffer, start_bytes)
+        except OSError as error:
+            raise self._name_removal(error) from None
 
     def write(self, data: memoryview, start_bytes: int) -> None:
         """Write all of `data` at `start_bytes`, past the page cache."""
-        write_fully(self._descriptor, data, start_bytes)
+        try:
+            write_fully(self._descriptor, data, start_bytes)
+        except OSError as error:
+            raise self._name_removal(error) from None
+
+    def _ask_size(self) -> int:
+        size_bytes: int = struct.unpack("Q", fcntl.ioctl(self._descriptor, _BLKGETSIZE64, bytes(8)))[0]
+        return size_bytes
+
+    def _name_removal(self, error: OSError) -> OSError:
+        """The kernel gives a removed disk the size 0, so that writes find no space and reads an early end."""
+        size_bytes = self._ask_size()
+        if size_bytes >= self.size_bytes:
+            return error
+        return OSError(errno.ENODEV, f"it went from {self.size_bytes} to {size_bytes} bytes")
 
     def flush(self) -> None:
         """Flush the device's write cache: fdatasync on a block device sends it the flush command."""

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from shredder.erase.aliases import read_alias
 from shredder.erase.block_device import BlockDevice
 from shredder.erase.image_file import ImageFile
 from shredder.erase.keystream import make_source
@@ -25,7 +26,7 @@ from shredder.events import (
     VerifyStarted,
     WriteFailed,
 )
-from shredder.model import DeviceKind, Identity, MediumKind, Refusal, RefusalKind, Step, VerifyKind
+from shredder.model import DeviceKind, Identity, MediumKind, PassKind, Refusal, RefusalKind, Step, VerifyKind
 from shredder.ranges import Range, span, subtract, total_bytes
 
 # measured on a 2-core machine: three transfers a core reach the device's speed, more only cost memory;
@@ -153,8 +154,13 @@ class Worker:
             result = self._overwrite(medium, number)
             if result.stopped or result.gave_up or result.flush_error:
                 return
-        if result is not None and self._task.verify is not VerifyKind.NONE and not self._stop.is_set():
+        if result is None:
+            return
+        if self._task.verify is not VerifyKind.NONE and not self._stop.is_set():
             self._verify(medium, result)
+        for alias in self._task.step.aliases:
+            if not self._stop.is_set():
+                self._prove(alias, medium, result)
 
     def _overwrite(self, medium: OpenedMedium, number: int) -> Overwritten:
         self._report(PassStarted(self._path, number))
@@ -214,6 +220,26 @@ class Worker:
                 elapsed_ms=_milliseconds_since(begun_s),
             )
         )
+
+    def _prove(self, alias: str, medium: OpenedMedium, last: Overwritten) -> None:
+        """Two disks may have one name: the alias is believed when it holds what was written here.
+
+        Of a random stream samples prove that. A constant may stand on another disk too, so all of it is read.
+        """
+        final, number = self._task.step.passes[-1], len(self._task.step.passes)
+        is_random = final.kind is PassKind.RANDOM
+        places = self._task.sample().ranges if is_random else span(0, medium.size_bytes)
+        ranges = subtract(places, last.unwritten)
+        read = read_alias(
+            self._path,
+            alias,
+            make_source(final, self._task.keys[-1]),
+            ranges,
+            threads=self._threads,
+            stop=self._stop,
+            tick=self._ticker(number, total_bytes(ranges), verifying=True),
+        )
+        self._report(read)
 
     def _choose_ranges(self, medium: OpenedMedium, last: Overwritten) -> Sampling:
         """Return what to read back; what is known to be unwritten is not asked for."""

@@ -11,7 +11,6 @@ from hashlib import sha256
 from shredder.errors import UsageError
 from shredder.model import (
     Device,
-    DeviceKind,
     LeftOut,
     LeftOutWhy,
     Machine,
@@ -21,21 +20,22 @@ from shredder.model import (
     Step,
     VerifyKind,
 )
+from shredder.plan.left_out import exclude, leave_out, top_level
 from shredder.plan.methods import build_passes, find_method
-from shredder.plan.safety import carries_system, check, check_liftable, other_paths, overlaps, split_refusals
+from shredder.plan.safety import (
+    check,
+    check_kept,
+    check_liftable,
+    other_paths,
+    overlaps,
+    split_refusals,
+)
 from shredder.plan.settle import settle, settle_machine
 from shredder.records import canonical
 
 PLAN_VERSION = 1
 
 _NONCE = re.compile(r"(?:[0-9a-f]{2})*")
-_NO_DISK = {
-    DeviceKind.LOOP: "a loop device",
-    DeviceKind.ZRAM: "compressed memory (zram)",
-    DeviceKind.DM: "a device-mapper volume: it lies on other devices",
-    DeviceKind.MD: "a RAID array: it lies on other devices",
-    DeviceKind.OPTICAL: "an optical drive",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,12 @@ class Request:
     allow: frozenset[RefusalKind]
 
 
-def plan_named(machine: Machine, targets: tuple[Device, ...], request: Request) -> Plan:
+def plan_named(
+    machine: Machine,
+    targets: tuple[Device, ...],
+    request: Request,
+    kept: frozenset[str] = frozenset(),
+) -> Plan:
     """Plan the wiping of the devices named, in their order.
 
     A target that is refused stands in `left_out` with the reasons, and the others go on. A target that is
@@ -63,6 +68,7 @@ def plan_named(machine: Machine, targets: tuple[Device, ...], request: Request) 
         machine: everything that was discovered.
         targets: the devices named; an image file need not be in `machine`.
         request: method, verification and allowances.
+        kept: paths of the devices (disks or partitions) that must stay as they are.
 
     Raises:
         UsageError: the request is not well formed, or two targets are the same device.
@@ -76,7 +82,7 @@ def plan_named(machine: Machine, targets: tuple[Device, ...], request: Request) 
     for target in map(settle, targets):
         if any(target.path in step.aliases for step in steps):
             continue
-        outcome = _decide(target, machine, request, tuple(planned))
+        outcome = _decide(target, machine, request, tuple(planned), kept)
         if isinstance(outcome, Step):
             steps.append(outcome)
             planned.append(target)
@@ -84,8 +90,8 @@ def plan_named(machine: Machine, targets: tuple[Device, ...], request: Request) 
             left_out.append(outcome)
     seen = {target.path for target in targets} | {path for step in steps for path in step.aliases}
     left_out += (
-        _leave_out(device, LeftOutWhy.NOT_NAMED, "not named as a target")
-        for device in _top_level(machine)
+        leave_out(device, LeftOutWhy.NOT_NAMED, "not named as a target")
+        for device in top_level(machine)
         if device.path not in seen
     )
     return _seal(machine, request, steps, left_out, all_disks=False)
@@ -106,33 +112,17 @@ def plan_all(machine: Machine, request: Request, receives_output: frozenset[str]
     machine = settle_machine(machine)
     steps: list[Step] = []
     left_out: list[LeftOut] = []
-    for device in _top_level(machine):
+    for device in top_level(machine):
         if any(device.path in step.aliases for step in steps):
             continue
-        outcome = _exclude(device, machine, receives_output) or _decide(device, machine, request, ())
+        outcome = exclude(device, machine, receives_output) or _decide(
+            device, machine, request, (), frozenset()
+        )
         if isinstance(outcome, Step):
             steps.append(outcome)
         else:
             left_out.append(outcome)
     return _seal(machine, request, steps, left_out, all_disks=True)
-
-
-def with_others(plan: Plan, machine: Machine) -> Plan:
-    """Return the plan with every other device that is there now; its digest stays the same.
-
-    Args:
-        plan: what was decided.
-        machine: everything that was discovered.
-    """
-    decided = plan.decided
-    seen = {left.path for left in decided.left_out}
-    seen |= {path for step in plan.steps for path in (step.path, *step.aliases)}
-    others = tuple(
-        _leave_out(device, LeftOutWhy.NOT_NAMED, "not named as a target")
-        for device in _top_level(machine)
-        if device.path not in seen
-    )
-    return replace(decided, left_out=decided.left_out + others)
 
 
 def check_request(request: Request) -> None:
@@ -155,10 +145,13 @@ def check_request(request: Request) -> None:
 def incomplete_before_start(plan: Plan) -> bool:
     """Return True when the plan already leaves out something that was asked for.
 
-    That is a refused device, or, when all disks were asked for, a storage controller without a driver.
+    That is a refused device, or, when all disks were asked for, one that appeared after the plan was made, or
+    storage without a driver.
     """
-    refused = any(left.why is LeftOutWhy.REFUSED for left in plan.left_out)
-    return refused or (plan.all_disks and bool(plan.driverless))
+    left_behind = (LeftOutWhy.REFUSED, LeftOutWhy.APPEARED)
+    return any(left.why in left_behind for left in plan.left_out) or (
+        plan.all_disks and bool(plan.driverless)
+    )
 
 
 def with_passes(plan: Plan, count: int | None) -> Plan:
@@ -215,16 +208,20 @@ def _is_twin(one: Device, other: Device) -> bool:
 
 
 def _decide(
-    device: Device, machine: Machine, request: Request, planned: tuple[Device, ...]
+    device: Device,
+    machine: Machine,
+    request: Request,
+    planned: tuple[Device, ...],
+    kept: frozenset[str],
 ) -> Step | LeftOut:
-    refusals = list(check(device, machine))
+    refusals = [*check(device, machine), *check_kept(device, machine, kept)]
     for earlier in planned:
         if overlaps(earlier, device, machine):
             detail = f"{device.path} shares bytes with {earlier.path}, which is planned already"
             refusals.append(Refusal(RefusalKind.OVERLAP, device.path, detail))
     standing, lifted = split_refusals(refusals, request.allow)
     if standing:
-        return _leave_out(device, LeftOutWhy.REFUSED, "; ".join(str(refusal) for refusal in standing))
+        return leave_out(device, LeftOutWhy.REFUSED, "; ".join(str(refusal) for refusal in standing))
     return Step(
         path=device.path,
         aliases=tuple(sorted(other.path for other in other_paths(device, machine))),
@@ -235,42 +232,4 @@ def _decide(
         identity=device.identity,
         passes=(),
         allowed=lifted,
-    )
-
-
-def _leave_out(device: Device, why: LeftOutWhy, reason: str) -> LeftOut:
-    identity = device.identity
-    return LeftOut(device.path, why, device.model, identity.serial, identity.size_bytes, reason)
-
-
-def _exclude(device: Device, machine: Machine, receives_output: frozenset[str]) -> LeftOut | None:
-    if device.kind is DeviceKind.PARTITION:
-        return _leave_out(
-            device, LeftOutWhy.REFUSED, f"{device.path} is a partition whose disk was not found"
-        )
-    exception = _except(device, machine, receives_output)
-    return _leave_out(device, LeftOutWhy.EXCEPTED, exception) if exception else None
-
-
-def _except(device: Device, machine: Machine, receives_output: frozenset[str]) -> str:
-    if device.kind in _NO_DISK:
-        return _NO_DISK[device.kind]
-    if device.identity.size_bytes == 0:
-        return "no medium, or its size is zero"
-    if carries_system(device, machine):
-        return "carries the running system or the boot medium"
-    paths = (device, *other_paths(device, machine))
-    if any(receives_output.intersection((path.path, *path.partitions)) for path in paths):
-        return "carries the output or the configuration"
-    if any(path.fabric for path in paths):
-        return f"behind a fabric (transport {device.transport}): shared storage must be named"
-    return ""
-
-
-def _top_level(machine: Machine) -> tuple[Device, ...]:
-    known = {device.path for device in machine.devices}
-    return tuple(
-        device
-        for device in sorted(machine.devices, key=lambda device: device.path)
-        if not device.is_free_slot and (device.parent is None or device.parent not in known)
     )

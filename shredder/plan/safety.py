@@ -69,6 +69,22 @@ def check(device: Device, machine: Machine) -> tuple[Refusal, ...]:
     return tuple(dict.fromkeys(found))
 
 
+def check_kept(device: Device, machine: Machine, kept: frozenset[str]) -> tuple[Refusal, ...]:
+    """Return the reason against wiping a device that shares bytes with one that must be kept.
+
+    Args:
+        device: the target.
+        machine: everything that was discovered.
+        kept: paths of the nodes, disks or partitions, that carry configuration or receive the certificate.
+    """
+    nodes = (node for node in machine.devices if node.path in kept)
+    if device.path not in kept and not any(overlaps(device, node, machine) for node in nodes):
+        return ()
+    return (
+        _refusal(RefusalKind.OUTPUT, device.path, "carries the configuration or receives the certificate"),
+    )
+
+
 def _refusal(kind: RefusalKind, path: str, detail: str) -> Refusal:
     return Refusal(kind, path, f"{path} {detail}")
 
@@ -98,6 +114,8 @@ def _content(device: Device, machine: Machine, uses: tuple[Use, ...]) -> Iterato
     for node in (device, *_partitions(device, machine)):
         if node.boot:
             yield _refusal(RefusalKind.BOOT, node.path, "carries the running system or the boot medium")
+        if node.boot_doubt:
+            yield _refusal(RefusalKind.BOOT, node.path, f"may be the boot medium: {node.boot_doubt}")
         if _is_member(node.content) and node.path not in held:
             yield _refusal(RefusalKind.MEMBER, node.path, f"is a member of an array or pool ({node.content})")
 

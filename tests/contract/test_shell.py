@@ -25,6 +25,13 @@ _COMMANDS = [
     "certificate verify",
     "certificate show",
     "key new",
+    "image build",
+    "image lock",
+    "autopilot",
+    "fetch start",
+    "fetch results",
+    "fetch received",
+    "fetch status",
 ]
 
 
@@ -121,6 +128,9 @@ def test_a_key_of_ones_own_signs(kind: str, shredder: Shredder, tmp_path: Path) 
     words = ("wipe", image, "--image", "--verify", kind, "--confirm", digest, "--output", folder)
     shredder(*words, "--key", key, "--operator", "A. Operator", "--property-number", image, "INV-7")
     certificate, trusted = folder / "certificate.json", tmp_path / "signer.pub.pem"
+    again = ("wipe", image, "--image", "--verify", kind, "--confirm", digest)
+    assert "--property-number" in shredder(*again, "--property-number", "SLIP", "INV-7", expect=2).stderr
+    assert "not an empty folder" in shredder(*again, "--output", folder, expect=3).stderr
     shredder("certificate", "verify", certificate, "--trust", trusted)
     shown = shredder("certificate", "show", certificate, "--trust", trusted).stdout
     assert "A. Operator" in shown

@@ -8,7 +8,6 @@ import json
 import shutil
 import signal
 import subprocess
-import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -21,6 +20,7 @@ from tests.support.machine import allow_words, why_no_loop
 from tests.support.machine import run as run_tool
 from tests.support.registry import Registry
 from tests.support.runs import Run, digest_of, verify, wipe
+from tests.support.waiting import wait_until
 
 pytestmark = [
     pytest.mark.long,
@@ -53,7 +53,7 @@ def make_disk(tmp_path: Path, undo: ExitStack, registry: Registry) -> MakeDisk:
             stderr=subprocess.DEVNULL,
         )
         undo.callback(_end, server, exposed)
-        _wait_until(lambda: exposed.stat().st_size == SIZE)
+        wait_until(lambda: exposed.stat().st_size == SIZE)
         device = LoopDevice(
             run_tool("losetup", "--direct-io=on", "--show", "-f", exposed).strip(), exposed, registry
         )
@@ -67,13 +67,6 @@ def _end(server: subprocess.Popen[bytes], exposed: Path) -> None:
     subprocess.run(["umount", exposed], check=False, capture_output=True)
     server.terminate()
     server.wait(timeout=20)
-
-
-def _wait_until(holds: Callable[[], bool], timeout_s: float = 30) -> None:
-    until_s = time.monotonic() + timeout_s
-    while not holds():
-        assert time.monotonic() < until_s, "it never came to that"
-        time.sleep(0.05)
 
 
 def _ranges(event: dict[str, list[dict[str, int]]], name: str) -> list[tuple[int, int]]:
@@ -167,8 +160,8 @@ def test_a_hanging_device_is_given_up_and_said_so(
     )
     run = Run(tmp_path / "run", subprocess.CompletedProcess([], 0))
     try:
-        _wait_until(lambda: run.certificate.parent.exists() and (run.folder / "evidence.jsonl").exists())
-        _wait_until(lambda: any(event["path"] == healthy.path for event in run.events("device-ended")))
+        wait_until(lambda: run.certificate.parent.exists() and (run.folder / "evidence.jsonl").exists())
+        wait_until(lambda: any(event["path"] == healthy.path for event in run.events("device-ended")))
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=60)
     finally:

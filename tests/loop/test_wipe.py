@@ -16,6 +16,7 @@ from tests.support.devices import LoopDevice
 from tests.support.machine import allow_words
 from tests.support.machine import run as run_tool
 from tests.support.runs import Run, digest_of, verify, wipe
+from tests.support.waiting import wait_until
 
 MIB = 1 << 20
 MARKER = b"CONFIDENTIAL: the quick brown fox "
@@ -144,7 +145,7 @@ def test_an_interrupted_run_says_how_far_it_came(
         "wipe", *words, *allow_words(), "--confirm", digest, "--output", tmp_path / "run"
     )
     run = Run(tmp_path / "run", subprocess.CompletedProcess([], 0))
-    _wait_until(lambda: "pass-started" in _evidence_text(run.folder))
+    wait_until(lambda: "pass-started" in _evidence_text(run.folder))
     process.send_signal(signal.SIGINT)
     asked_s = time.monotonic()
     _, said = process.communicate(timeout=30)
@@ -170,14 +171,14 @@ def test_workers_stop_when_their_parent_is_killed(
     process = shredder.start(
         "wipe", *words, *allow_words(), "--confirm", digest, "--output", tmp_path / "run"
     )
-    _wait_until(lambda: "pass-started" in _evidence_text(tmp_path / "run"))
+    wait_until(lambda: "pass-started" in _evidence_text(tmp_path / "run"))
     workers = [
         int(pid) for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     ]
     assert workers
     process.kill()
     process.wait()
-    _wait_until(lambda: not any(_is_running(pid) for pid in workers))
+    wait_until(lambda: not any(_is_running(pid) for pid in workers))
     before = loop.backing.read_bytes()
     time.sleep(0.3)
     assert loop.backing.read_bytes() == before
@@ -193,11 +194,11 @@ def test_a_hung_worker_does_not_hold_up_the_others(
         "wipe", *words, *allow_words(), "--confirm", digest, "--output", tmp_path / "run"
     )
     run = Run(tmp_path / "run", subprocess.CompletedProcess([], 0))
-    _wait_until(lambda: any(event["path"] == slow.path for event in _events(run, "pass-started")))
+    wait_until(lambda: any(event["path"] == slow.path for event in _events(run, "pass-started")))
     (stuck,) = [pid for pid in _children(process.pid) if _has_open(pid, slow.path)]
     os.kill(stuck, signal.SIGSTOP)
     try:
-        _wait_until(lambda: any(event["path"] == quick.path for event in _events(run, "device-ended")))
+        wait_until(lambda: any(event["path"] == quick.path for event in _events(run, "device-ended")))
     finally:
         os.kill(stuck, signal.SIGCONT)
     process.send_signal(signal.SIGTERM)
@@ -234,13 +235,6 @@ def _events(run: Run, name: str) -> list[dict[str, str]]:
     return [entry["data"] for entry in entries if entry["event"] == name]
 
 
-def _wait_until(holds: Callable[[], bool], timeout_s: float = 30) -> None:
-    until_s = time.monotonic() + timeout_s
-    while not holds():
-        assert time.monotonic() < until_s, "it never came to that"
-        time.sleep(0.02)
-
-
 def test_an_output_folder_that_fills_up_in_mid_run_does_not_hide_the_outcome(
     loop_factory: LoopFactory, mounted: Callable[..., Path], shredder: Shredder
 ) -> None:
@@ -251,7 +245,7 @@ def test_an_output_folder_that_fills_up_in_mid_run_does_not_hide_the_outcome(
     process = shredder.start(
         "wipe", *words, *allow_words(), "--confirm", digest, "--output", point / "run", "--json"
     )
-    _wait_until(lambda: process.poll() is not None or "pass-started" in _evidence_text(point / "run"))
+    wait_until(lambda: process.poll() is not None or "pass-started" in _evidence_text(point / "run"))
     assert process.poll() is None, process.communicate()
     filler = os.open(point / "filler", os.O_WRONLY | os.O_CREAT)
     try:
@@ -280,7 +274,7 @@ def test_a_storm_of_signals_still_ends_with_a_certificate(
         "wipe", *words, *allow_words(), "--confirm", digest, "--output", tmp_path / "run"
     )
     run = Run(tmp_path / "run", subprocess.CompletedProcess([], 0))
-    _wait_until(lambda: "pass-started" in _evidence_text(run.folder))
+    wait_until(lambda: "pass-started" in _evidence_text(run.folder))
     for _ in range(200):
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             process.send_signal(number)
@@ -301,7 +295,7 @@ def test_evidence_that_somebody_changes_in_mid_run_gets_no_certificate(
     process = shredder.start(
         "wipe", *words, *allow_words(), "--confirm", digest, "--output", tmp_path / "run"
     )
-    _wait_until(lambda: "pass-started" in _evidence_text(tmp_path / "run"))
+    wait_until(lambda: "pass-started" in _evidence_text(tmp_path / "run"))
     with (tmp_path / "run" / "evidence.jsonl").open("a") as file:
         file.write("{}\n")
     printed, said = process.communicate(timeout=60)

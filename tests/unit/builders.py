@@ -49,6 +49,7 @@ _DEVICE = Device(
     zoned=False,
     fabric=False,
     boot=False,
+    boot_doubt=None,
     links=(),
     content=NONE,
     parent=None,
@@ -83,6 +84,7 @@ def make_partition(disk: Device, number: int, start_bytes: int, size_bytes: int,
         partitions=(),
         uses=(),
         boot=False,
+        boot_doubt=None,
         content="ext4",
     )
     return replace(partition, **facts)
@@ -90,7 +92,8 @@ def make_partition(disk: Device, number: int, start_bytes: int, size_bytes: int,
 
 def make_host(**facts: Any) -> Host:
     """The machine's names."""
-    host = Host("server-1", "m" * 32, "ACME", "Box", "B-1", "0000-1111", "6.1.0-1-amd64", "tsc")
+    names = ("server-1", "m" * 32, "ACME", "Box", "B-1", "0000-1111")
+    host = Host(*names, "6.1.0-1-amd64", "tsc", image=Unavailable("not started from one"), secure_boot="off")
     return replace(host, **facts)
 
 

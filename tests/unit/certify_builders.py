@@ -24,8 +24,10 @@ from shredder.certify.keys import PrivateKey
 from shredder.certify.profiles import read_profile
 from shredder.certify.statement import make_statement, statement_bytes
 from shredder.events import (
+    AliasRead,
     DeviceEnded,
     DeviceOpened,
+    LookedAgain,
     PassEnded,
     PassStarted,
     Recorded,
@@ -56,7 +58,16 @@ EVIDENCE_NAME = "evidence.jsonl"
 BEGIN = datetime(2026, 11, 21, 3, 31, 0, 123_000, tzinfo=UTC)
 
 _HOST = Host(
-    "server-1", "m" * 32, "ACME", "Box", Unavailable("root only"), "0000-1111", "6.1.0-1-amd64", "tsc"
+    hostname="server-1",
+    machine_id="m" * 32,
+    vendor="ACME",
+    product="Box",
+    serial=Unavailable("root only"),
+    product_uuid="0000-1111",
+    kernel="6.1.0-1-amd64",
+    clock_source="tsc",
+    image=Unavailable("not started from a recovery image"),
+    secure_boot=Unavailable("not started by UEFI firmware"),
 )
 _PROFILE = """
 organisation = "Example Ltd"
@@ -163,6 +174,7 @@ def good_device(step: Step, verify: VerifyKind = VerifyKind.FULL) -> list[Record
         happened += [PassStarted(step.path, number), good_pass(step, number)]
     if verify is not VerifyKind.NONE:
         happened += good_verification(step, verify)
+    happened += [AliasRead(step.path, alias, MIB, MIB, 0, None, stopped=False) for alias in step.aliases]
     return [*happened, DeviceEnded(step.path, error=None, may_still_write=False)]
 
 
@@ -171,6 +183,8 @@ def good_run(plan: Plan) -> list[Recorded]:
     happened: list[Recorded] = [start_run(plan)]
     for step in plan.steps:
         happened += good_device(step, plan.verify)
+    if plan.all_disks:
+        happened.append(LookedAgain((), error=None))
     return [*happened, RunEnded(interrupted=False)]
 
 

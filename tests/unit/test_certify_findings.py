@@ -11,9 +11,11 @@ from hypothesis import strategies as st
 from shredder.certify.findings import Outcome, RunReport, Verdict, find
 from shredder.errors import CertificateError, ExitCode
 from shredder.events import (
+    AliasRead,
     DeviceEnded,
     DeviceOpened,
     DeviceRefused,
+    LookedAgain,
     PassEnded,
     PassStarted,
     Recorded,
@@ -440,6 +442,7 @@ def test_the_gravest_device_decides() -> None:
         (LeftOutWhy.REFUSED, ExitCode.INCOMPLETE),
         (LeftOutWhy.EXCEPTED, ExitCode.DONE),
         (LeftOutWhy.NOT_NAMED, ExitCode.DONE),
+        (LeftOutWhy.APPEARED, ExitCode.INCOMPLETE),
     ],
 )
 def test_only_devices_that_the_plan_refused_make_a_run_incomplete(
@@ -464,6 +467,47 @@ def test_a_controller_without_a_driver_counts_when_all_disks_were_asked_for(
     assert report_of(good_run(plan)).exit_code is exit_code
 
 
+LATE = LeftOut("/dev/sdz", LeftOutWhy.APPEARED, "Disk", "S-9", 512, "after the plan was made")
+
+
+@pytest.mark.parametrize(
+    ("edit", "told"),
+    [
+        (change(LookedAgain, appeared=(LATE,)), "1 device appeared after the plan was made"),
+        (change(LookedAgain, error="/dev/sdy hangs"), "it cannot be told whether disks appeared late"),
+        (without(LookedAgain), "it cannot be told whether disks appeared late"),
+    ],
+)
+def test_a_disk_that_appears_during_a_wipe_of_all_makes_it_incomplete(edit: Edit, told: str) -> None:
+    good = good_run(make_plan(STEP, all_disks=True))
+    assert report_of(good).complete
+    report = report_of(edit(good))
+    assert (report.exit_code, report.devices[0].verdict.is_success) == (ExitCode.INCOMPLETE, True)
+    assert report.headline.endswith(told)
+    assert (LATE in report.left_out) == ("1 device" in told)
+
+
+@pytest.mark.parametrize(
+    ("edit", "verdict", "told"),
+    [
+        (change(AliasRead, differing_bytes=512), Verdict.INCOMPLETE, "is another disk"),
+        (change(AliasRead, error="too many errors"), Verdict.INCOMPLETE, "too many errors"),
+        (change(AliasRead, checked_bytes=MIB - 512), Verdict.INCOMPLETE, "too little was read"),
+        (change(AliasRead, checked_bytes=0, to_check_bytes=0), Verdict.INCOMPLETE, "too little was read"),
+        (change(AliasRead, stopped=True), Verdict.INTERRUPTED, "was stopped"),
+        (without(AliasRead), Verdict.INCOMPLETE, "/dev/sdy was not shown to be another path"),
+    ],
+)
+def test_a_path_that_was_not_proven_keeps_its_device_from_success(
+    edit: Edit, verdict: Verdict, told: str
+) -> None:
+    good = good_run(make_plan(make_step(aliases=("/dev/sdy",))))
+    assert report_of(good).complete
+    (device,) = report_of(edit(good)).devices
+    assert (device.verdict, len(device.problems)) == (verdict, 1)
+    assert told in device.problems[0].reason
+
+
 def _swap(happened: list[Recorded], first: int, second: int) -> list[Recorded]:
     swapped = list(happened)
     swapped[first], swapped[second] = swapped[second], swapped[first]
@@ -477,6 +521,12 @@ DISORDERS: dict[str, list[Recorded]] = {
     "two starts": [*GOOD[:-1], START, GOOD[-1]],
     "after the end": [*GOOD, DeviceEnded(PATH, None, False)],
     "two ends": [*GOOD, RunEnded(False)],
+    "a last look before the last device": [START, LookedAgain((), None), *GOOD[1:]],
+    "an alias that is not the plan's": [
+        *GOOD[:-2],
+        AliasRead(PATH, "/dev/sdz", 1, 1, 0, None, False),
+        *GOOD[-2:],
+    ],
     "unknown path": [START, DeviceOpened("/dev/sdz", STEP.identity, True), RunEnded(False)],
     "opened twice": [*GOOD[:2], GOOD[1], *GOOD[2:]],
     "refused after writing": [*GOOD[:4], DeviceRefused(PATH, (REFUSAL,)), *GOOD[4:]],
@@ -594,7 +644,7 @@ def bad_variants(event: Recorded) -> st.SearchStrategy[Recorded]:
             return some_ranges.map(lambda lost: WriteFailed(PATH, event.number, lost, "error"))
         case RunStarted():
             return st.just(replace(event, plan_digest="1" * 64))
-        case DeviceRefused() | WriteFailed():
+        case DeviceRefused() | WriteFailed() | AliasRead() | LookedAgain():
             raise AssertionError("not in a run in which all went well")
 
 

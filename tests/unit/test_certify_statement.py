@@ -30,6 +30,7 @@ from shredder.events import (
 )
 from shredder.model import (
     DeviceKind,
+    Fact,
     LeftOut,
     LeftOutWhy,
     MediumKind,
@@ -157,6 +158,20 @@ def test_words_that_an_overwrite_does_not_deserve_are_never_used(name: str) -> N
         assert not re.search(r"purge|2883|validated|certified|destroy", said, re.IGNORECASE)
 
 
+@pytest.mark.parametrize("secure_boot", ["on", "off", Unavailable("not started by UEFI firmware")])
+def test_a_run_from_a_recovery_image_names_it_and_says_what_secure_boot_leaves_open(
+    secure_boot: Fact,
+) -> None:
+    plan = make_plan()
+    host = replace(plan.host, image=f"shredder image 1.0.0 sha256:{'ab' * 32}", secure_boot=secure_boot)
+    predicate = read_predicate(state(good_run(replace(plan, host=host))))
+    assert predicate.host.image == f"shredder image 1.0.0 sha256:{'ab' * 32}"
+    assert predicate.host.secure_boot == str(secure_boot)
+    (said,) = (sentence for sentence in predicate.disclaimers if "Secure Boot" in sentence)
+    assert "neither its initramfs nor its configuration" in said
+    assert not any("Secure Boot" in sentence for sentence in read_predicate(state(RUNS["full"])).disclaimers)
+
+
 def test_a_blank_fact_says_so() -> None:
     step = make_step(vendor="  ", model=Unavailable("not reported"))
     nist = read_predicate(state(good_run(make_plan(step)))).devices[0].nist
@@ -197,7 +212,7 @@ def test_a_failed_run_says_everything_that_went_wrong() -> None:
     predicate = read_predicate(state(RUNS["failed"]))
     assert predicate.headline == (
         "FAILED, mismatch: 1 device mismatch; 1 device refused; 1 device refused by the plan; "
-        "1 storage controller without a driver"
+        "1 storage controller without a driver; it cannot be told whether disks appeared late"
     )
     assert (predicate.outcome, predicate.method.allowances) == ("mismatch", ("boot",))
     device, other = predicate.devices

@@ -9,7 +9,7 @@ from shredder.model import DeviceKind, Fact, Machine, MediumKind, Unavailable
 from shredder.records import canonical, from_json, parse
 from tests.machines import described, device, load
 
-NAMES = ("here", "laptop", "live", "san", "server", "vps", "witnesses", "workshop")
+NAMES = ("here", "laptop", "live", "recovery", "san", "server", "vps", "witnesses", "workshop")
 
 
 def kinds(machine: Machine) -> dict[str, tuple[DeviceKind, MediumKind]]:
@@ -41,6 +41,7 @@ def test_no_fact_is_blank(name: str) -> None:
     machine = described(name)
     host = machine.host
     facts: list[Fact] = [host.machine_id, host.vendor, host.product, host.serial, host.product_uuid]
+    facts += [host.clock_source, host.image, host.secure_boot]
     for item in machine.devices:
         identity = item.identity
         facts += [item.vendor, item.model, item.transport, item.content, identity.serial, identity.wwn]
@@ -171,6 +172,12 @@ def test_scsi_serial_is_the_unit_serial_not_the_wwn_again() -> None:
     assert (disk.vendor, disk.model) == ("DGC", "VRAID")
 
 
+def test_a_udev_that_runs_and_says_nothing_is_noted() -> None:
+    silent = replace(load("vps"), udev_running=True)
+    silent = replace(silent, blocks=tuple(replace(block, properties={}) for block in silent.blocks))
+    assert any(note.startswith("udev: it runs and says nothing") for note in describe(silent).notes)
+
+
 def test_sysfs_alone_gives_the_same_serial_and_wwn_as_udev() -> None:
     snapshot = load("san")
     page = {"device/vpd_pg80": "CKM001"}
@@ -240,6 +247,7 @@ def test_names_with_a_slash_and_hidden_paths() -> None:
         ("san", {"cciss/c0d0", "cciss/c0d0p1"}),
         ("workshop", {"sda", "sda2"}),
         ("live", {"sdb", "sdb1", "loop0"}),  # an overlay over a loop device over a file on the stick
+        ("recovery", {"sdb", "sdb1", "sdb2"}),  # nothing of it is mounted
         ("here", {"vda"}),
         ("witnesses", set()),
     ],
@@ -266,13 +274,96 @@ def test_the_first_process_shows_what_a_container_hides() -> None:
     assert device(describe(replace(snapshot, mounts=mounts)), "/dev/vda").boot
 
 
+OURS = f"SHREDDER {'A' * 64}"
+UNREADABLE = Unavailable("the device could not be read: Input/output error")
+NOT_REMOVABLE = "it has the mark of the running image, and is no removable disk"
+NOT_ALONE = "it is not the only removable disk with the mark of the running image"
+
+
+def in_recovery(marks: dict[str, Fact], **attributes: str) -> Machine:
+    """The machine of the recovery image with these marks; `attributes` say which disks are removable."""
+    snapshot = load("recovery")
+    blocks = tuple(
+        replace(block, attributes={**block.attributes, "removable": attributes[block.name]})
+        if block.name in attributes
+        else block
+        for block in snapshot.blocks
+    )
+    return describe(replace(snapshot, marks=marks, blocks=blocks))
+
+
+def carriers(marks: dict[str, Fact], **attributes: str) -> set[str]:
+    found = in_recovery(marks, **attributes).devices
+    return {item.path.removeprefix("/dev/") for item in found if item.boot}
+
+
+def doubts(marks: dict[str, Fact], **attributes: str) -> dict[str, str]:
+    found = in_recovery(marks, **attributes).devices
+    return {item.path.removeprefix("/dev/"): item.boot_doubt for item in found if item.boot_doubt}
+
+
+def test_the_mark_of_the_running_image_makes_a_boot_medium_and_no_label_does() -> None:
+    other = f"SHREDDER {'B' * 64}"
+    assert carriers({}) == set()
+    assert carriers({"sda": other, "sda2": other}) == set()
+    assert carriers({"sdb": OURS}) == {"sdb", "sdb1", "sdb2"}
+    assert carriers({"sdb2": OURS}) == {"sdb", "sdb2"}
+    assert carriers({"sda2": OURS}, sda="1") == {"sda", "sda2"}
+    assert carriers({"sdb": OURS}, sdb="0") == {"sdb", "sdb1", "sdb2"}  # a USB disk that says it is fixed
+    assert carriers({"gone": OURS}) == set()
+    assert doubts({"sdb": OURS, "sda": other, "sdc": UNREADABLE, "gone": UNREADABLE}) == {}
+
+
+def test_a_mark_is_not_believed_of_an_internal_disk() -> None:
+    assert carriers({"sda2": OURS}) == set()
+    assert doubts({"sda2": OURS}) == dict.fromkeys(("sda", "sda2"), NOT_REMOVABLE)
+    both: dict[str, Fact] = {"sdc": OURS, "sdb": OURS}
+    assert carriers(both) == {"sdb", "sdb1", "sdb2"}
+    assert doubts(both) == {"sdc": NOT_REMOVABLE}
+
+
+def test_of_two_removable_disks_with_the_mark_none_is_believed() -> None:
+    both: dict[str, Fact] = {"sdc": OURS, "sdb": OURS, "sdb1": OURS}
+    assert carriers(both, sdc="1") == set()
+    assert doubts(both, sdc="1") == dict.fromkeys(("sdb", "sdb1", "sdb2", "sdc"), NOT_ALONE)
+
+
+def test_a_removable_disk_that_cannot_be_read_may_be_the_boot_medium() -> None:
+    assert doubts({"sdb": UNREADABLE}) == dict.fromkeys(
+        ("sdb", "sdb1", "sdb2"), "the place of its mark cannot be read"
+    )
+    assert carriers({"sdb": UNREADABLE}) == set()
+    known: dict[str, Fact] = {"sdb": OURS, "sdb2": UNREADABLE}
+    assert (carriers(known), doubts(known)) == ({"sdb", "sdb1", "sdb2"}, {})
+
+
+def test_without_a_running_image_no_mark_counts() -> None:
+    snapshot = load("recovery")
+    machine = describe(replace(snapshot, host=replace(snapshot.host, image=None)))
+    assert not any(item.boot for item in machine.devices)
+    assert machine.host.image == Unavailable("not started from a recovery image")
+
+
+def test_where_the_mark_could_not_be_looked_for_there_is_a_note() -> None:
+    assert described("recovery").notes == (
+        "boot medium: not looked for on /dev/sdc: the device could not be read: Input/output error",
+    )
+
+
+def test_the_image_and_secure_boot_are_facts_of_the_host() -> None:
+    host = described("recovery").host
+    assert (host.image, host.secure_boot) == (f"shredder image 1.0.0 sha256:{'a' * 64}", "on")
+    assert described("server").host.secure_boot == "off"
+    assert described("vps").host.secure_boot == Unavailable("not started by UEFI firmware")
+
+
 def test_the_witnesses_disagree() -> None:
     found = {item.path: item.disagreements for item in described("witnesses").devices if item.disagreements}
     assert found == {
         "/dev/sda": ("size: sysfs says 68719476736 bytes, lsblk 34359738368",),
         "/dev/sdb": ("read-only: sysfs says no, lsblk yes",),
     }
-    for name in ("server", "laptop", "vps", "san", "workshop", "here"):
+    for name in ("server", "laptop", "vps", "san", "workshop", "here", "recovery"):
         assert not any(item.disagreements for item in described(name).devices), name
 
 

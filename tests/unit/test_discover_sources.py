@@ -2,10 +2,11 @@
 
 import struct
 import uuid
+from pathlib import Path
 
 import pytest
 
-from shredder.discover.blocks import parse_table_uuid
+from shredder.discover.blocks import find_driverless, parse_table_uuid
 from shredder.discover.mounts import covering, parse_mounts, swap_path, unescape
 from shredder.discover.snapshot import RawMounts
 from shredder.model import Fact, Unavailable
@@ -79,3 +80,49 @@ def test_the_layers_of_an_overlay() -> None:
     )
     (mount,) = parse_mounts(RawMounts(1, "init", (line,)))
     assert mount.layers == ("/l 1", "/l2", "/l3", "/d", "/u")
+
+
+def put(root: Path, **files: str) -> None:
+    """Write small files; "__" in a name stands for a slash, "_o_" for a colon."""
+    for name, text in files.items():
+        path = root / name.replace("__", "/").replace("_o_", ":")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+
+def put_pci(root: Path, slot: str, kind: str, *, driver: bool, **files: str) -> None:
+    node = root / "bus/pci/devices" / slot
+    put(node, **{"class": kind, "vendor": "0x8086\n", "device": "0x2822\n", **files})
+    if driver:
+        (node / "driver").symlink_to("../../drivers/ahci")
+
+
+def test_storage_that_no_driver_shows(tmp_path: Path) -> None:
+    put_pci(tmp_path, "0000:00:17.0", "0x010400\n", driver=False)
+    put_pci(tmp_path, "0000:00:18.0", "0x010601\n", driver=True, remapped_nvme="0\n")
+    put_pci(tmp_path, "0000:00:19.0", "0x010601\n", driver=True, remapped_nvme="2\n")
+    put_pci(tmp_path, "0000:00:1a.0", "0x020000\n", driver=False)
+    assert find_driverless(tmp_path) == (
+        "8086:2822 at 0000:00:17.0",
+        "NVMe behind 8086:2822 at 0000:00:19.0 (remapped)",
+    )
+
+
+@pytest.mark.parametrize("told", ["firmware__acpi__tables__NFIT", "bus__acpi__devices__ACPI0012_o_00__hid"])
+def test_persistent_memory_without_its_driver(tmp_path: Path, told: str) -> None:
+    assert find_driverless(tmp_path) == ()
+    put(tmp_path, **{told: "x"})
+    assert find_driverless(tmp_path) == ("persistent memory at ACPI0012",)
+    put(tmp_path, bus__nd__devices__ndbus0__provider="ACPI.NFIT\n")
+    assert find_driverless(tmp_path) == ()  # slots without memory
+
+
+def test_a_namespace_without_its_driver(tmp_path: Path) -> None:
+    memory = tmp_path / "bus/nd/devices"
+    for name, size in (("namespace0.0", "4096"), ("namespace0.1", "0"), ("namespace1.0", "4096")):
+        put(memory / name, size=size, holder="")
+    put(memory / "region0", size="8192")
+    (memory / "namespace1.0/driver").symlink_to("../nd_pmem")
+    assert find_driverless(tmp_path) == ("persistent memory at namespace0.0",)
+    put(memory / "namespace0.0", holder="btt0.0\n")
+    assert find_driverless(tmp_path) == ()

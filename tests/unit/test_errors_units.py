@@ -81,8 +81,8 @@ def test_sizes(size_bytes: int, binary: str, decimal: str) -> None:
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [
-        (-3, "0 s"),
-        (0.4, "0 s"),
+        (-3, "under 1 s"),
+        (0.4, "under 1 s"),
         (12, "12 s"),
         (59.6, "1 min 00 s"),
         (250, "4 min 10 s"),

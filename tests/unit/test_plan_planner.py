@@ -20,8 +20,9 @@ from shredder.model import (
     VerifyKind,
 )
 from shredder.plan.estimate import RATES_BYTES_PER_S, estimate_s
+from shredder.plan.left_out import find_appeared, with_others
 from shredder.plan.methods import METHODS, build_passes
-from shredder.plan.planner import incomplete_before_start, plan_all, plan_named, with_others
+from shredder.plan.planner import incomplete_before_start, plan_all, plan_named
 from shredder.plan.sampling import sampled_bytes
 from shredder.records import canonical
 from tests.unit.builders import GIB, NONE, make_device, make_machine, make_partition, make_request
@@ -256,6 +257,33 @@ def test_what_receives_the_output_is_excepted_by_every_path(carrier: str) -> Non
 
 
 @pytest.mark.parametrize(
+    ("kept", "refused"),
+    [
+        ("/dev/sda", {"/dev/sda", "/dev/sda1", "/dev/sda2", "/dev/sdb"}),
+        ("/dev/sda1", {"/dev/sda", "/dev/sda1", "/dev/sdb"}),
+        ("/dev/sdb", {"/dev/sda", "/dev/sda1", "/dev/sda2", "/dev/sdb"}),
+        ("/dev/not-there", set()),
+    ],
+)
+def test_what_must_be_kept_is_refused_by_every_name_it_has(kept: str, refused: set[str]) -> None:
+    disk = make_device("/dev/sda", serial="A", wwn="5", partitions=("/dev/sda1", "/dev/sda2"))
+    parts = make_partition(disk, 1, MIB, GIB), make_partition(disk, 2, MIB + GIB, GIB)
+    other = make_device("/dev/sdb", serial="A", wwn="5")
+    machine = make_machine(disk, *parts, other, make_device("/dev/sdc"))
+    for target in machine.devices:
+        plan = plan_named(machine, (target,), make_request(), frozenset({kept}))
+        assert (target.path in left(plan) and left(plan)[target.path] is REFUSED) == (target.path in refused)
+        assert bool(plan.steps) == (target.path not in refused)
+    plan = plan_named(machine, (disk,), make_request(), frozenset({kept}))
+    assert incomplete_before_start(plan) == (disk.path in refused)
+
+
+def test_what_must_be_kept_cannot_be_allowed() -> None:
+    with pytest.raises(UsageError, match='"output" cannot be lifted'):
+        plan_named(make_machine(SDA), (SDA,), make_request(allow=frozenset({RefusalKind.OUTPUT})))
+
+
+@pytest.mark.parametrize(
     "facts",
     [
         {"uses": (Use(UseKind.MOUNT, "/dev/sda", "/srv"),)},
@@ -403,3 +431,52 @@ def test_devices_that_nobody_named_may_come_and_go() -> None:
     assert accompanied.steps == alone.steps
     assert with_others(alone, make_machine(SDA, other)) == accompanied
     assert with_others(accompanied, make_machine(SDA)) == alone
+
+
+def test_a_disk_that_appears_after_all_were_planned_counts() -> None:
+    late = make_device("/dev/sdx", serial="X")
+    plan = plan_all(make_machine(SDA), make_request(), NO_OUTPUT)
+    again = with_others(plan, make_machine(SDA, late))
+    assert left(again) == {"/dev/sdx": LeftOutWhy.APPEARED}
+    assert (again.digest, again.steps) == (plan.digest, plan.steps)
+    assert incomplete_before_start(again)
+    assert find_appeared(again, make_machine(SDA, late)) == ()
+    named = plan_named(make_machine(SDA), (SDA,), make_request())
+    assert find_appeared(named, make_machine(SDA, late)) == ()
+
+
+@pytest.mark.parametrize(
+    ("device", "is_new"),
+    [
+        (SDA, False),
+        (replace(SDA, identity=replace(SDA.identity, serial="other")), True),
+        (replace(SDA, identity=replace(SDA.identity, size_bytes=4096)), True),
+        (make_device("/dev/sdb", serial="A", wwn="5"), False),  # the alias of sdc
+        (make_device("/dev/sdb", serial="B", wwn="5", size_bytes=4096), True),
+        (make_device("/dev/sdd", serial="STICK"), False),
+        (make_device("/dev/sde", serial="STICK"), False),  # pulled out, and put in again
+        (make_device("/dev/sdd", serial="other"), True),
+        (make_device("/dev/sr0", kind=DeviceKind.OPTICAL), False),
+        (make_device("/dev/loop0", kind=DeviceKind.LOOP), False),
+        (make_device("/dev/sdf", size_bytes=0), False),
+        (make_device("/dev/sdf", fabric=True), False),
+        (make_device("/dev/sdf", read_only=True), True),
+    ],
+)
+def test_what_counts_as_a_disk_that_appeared(device: Device, is_new: bool) -> None:
+    machine = make_machine(
+        SDA,
+        make_device("/dev/sdb", serial="A", wwn="5"),
+        make_device("/dev/sdc", serial="A", wwn="5"),
+        make_device("/dev/sdd", serial="STICK", boot=True),
+    )
+    plan = plan_all(machine, make_request(), NO_OUTPUT)
+    assert [item.path for item in find_appeared(plan, make_machine(device))] == [device.path] * is_new
+
+
+def test_what_may_be_the_boot_medium_is_refused_and_not_excepted() -> None:
+    doubtful = make_device("/dev/sdb", boot_doubt="it has its mark")
+    plan = plan_all(make_machine(SDA, doubtful), make_request(), NO_OUTPUT)
+    assert left(plan) == {"/dev/sdb": REFUSED}
+    assert plan.left_out[0].reason == "/dev/sdb may be the boot medium: it has its mark"
+    assert incomplete_before_start(plan)

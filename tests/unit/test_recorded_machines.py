@@ -34,6 +34,7 @@ _KINDS = {
         "/dev/sdg": {"size"},
         "/dev/sdh": {"read-only"},
     },
+    "recovery": {"/dev/sda": set(), "/dev/sdb": {"boot"}, "/dev/sdb2": {"boot"}, "/dev/sdc": set()},
     "live": {"/dev/sda": set(), "/dev/sdb": {"boot", "mount"}},
     "witnesses": {"/dev/sda": {"unseen", "witness"}, "/dev/sdb": {"unseen", "witness"}},
 }
@@ -58,6 +59,7 @@ def test_every_disk_is_refused_for_just_its_reasons(name: str) -> None:
         ("san", [], []),
         ("workshop", [], ["fd0", "sdb", "sdc", "sdd", "sde", "sdf", "sdh"]),
         ("live", ["/dev/sda"], []),
+        ("recovery", ["/dev/sda", "/dev/sdc"], []),
     ],
 )
 def test_all_disks_takes_what_may_be_wiped_and_lists_the_rest(
