@@ -163,7 +163,7 @@ def test_a_hanging_device_is_given_up_and_said_so(
         wait_until(lambda: run.certificate.parent.exists() and (run.folder / "evidence.jsonl").exists())
         wait_until(lambda: any(event["path"] == healthy.path for event in run.events("device-ended")))
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=180)
     finally:
         hanging.unlink()
     assert process.returncode == 130, said

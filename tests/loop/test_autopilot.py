@@ -583,7 +583,7 @@ def test_two_autopilots_do_not_share_a_machine(machine: Machine) -> None:
     first = machine.process
     machine.start()
     assert machine.process is not None
-    said, _ = machine.process.communicate(timeout=30)
+    said, _ = machine.process.communicate(timeout=180)
     assert "the autopilot is running already" in said
     machine.process = first
     machine.console.type("4\r")
