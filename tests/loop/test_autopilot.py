@@ -72,7 +72,7 @@ class Console:
     def type(self, text: str | bytes) -> None:
         os.write(self._ours, text.encode() if isinstance(text, str) else text)
 
-    def expect(self, text: str, timeout_s: float = 15) -> str:
+    def expect(self, text: str, timeout_s: float = 120) -> str:
         """Wait for a text after the one waited for last; returns what came before it."""
         until_s = time.monotonic() + timeout_s
         while (at := self.shown.find(text, self._seen)) < 0:
@@ -148,7 +148,7 @@ class Machine:
         if process.stdout is not None:
             process.stdout.close()
 
-    def wait_end(self, timeout_s: float = 60) -> str:
+    def wait_end(self, timeout_s: float = 240) -> str:
         """Return how the machine was to end: the last thing that the driver says."""
         assert self.process is not None
         until_s = time.monotonic() + timeout_s
