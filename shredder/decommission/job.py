@@ -11,7 +11,7 @@ from pathlib import Path
 
 from shredder import __version__
 from shredder.certify.envelope import envelope_bytes, sign, to_bundle
-from shredder.certify.evidence import EvidenceLog, encode_entries
+from shredder.certify.evidence import Entry, EvidenceLog, encode_entries
 from shredder.certify.findings import find
 from shredder.certify.keys import PrivateKey, public_pem
 from shredder.certify.reports import RunReport
@@ -230,8 +230,21 @@ def _find_changes(log: EvidenceLog, folder: RunFolder) -> str | None:
 
 
 def _write_certificate(log: EvidenceLog, folder: RunFolder, key: PrivateKey) -> None:
-    evidence_sha256 = sha256(encode_entries(log.entries)).hexdigest()
-    statement = make_statement(log.entries, evidence_sha256, run_folder.EVIDENCE)
+    for name, content in make_certificate(log.entries, encode_entries(log.entries), key).items():
+        folder.write(name, content)
+
+
+def make_certificate(entries: Sequence[Entry], evidence: bytes, key: PrivateKey) -> dict[str, bytes]:
+    """Return the certificate's files by name, in the order in which they are written.
+
+    Args:
+        entries: of the evidence.
+        evidence: the same as bytes.
+        key: signs the certificate.
+    """
+    statement = make_statement(entries, sha256(evidence).hexdigest(), run_folder.EVIDENCE)
     envelope = sign(statement_bytes(statement), key)
-    folder.write(run_folder.CERTIFICATE, envelope_bytes(envelope))
-    folder.write(run_folder.BUNDLE, canonical(to_bundle(envelope)) + b"\n")
+    return {
+        run_folder.CERTIFICATE: envelope_bytes(envelope),
+        run_folder.BUNDLE: canonical(to_bundle(envelope)) + b"\n",
+    }

@@ -6,7 +6,7 @@ Parameters: file=PATH size=BYTES mode=MODE from=BYTE to=BYTE. Within [from, to):
   alias         the second half of the disk is the first half again
   flush-error   the first flush fails with EIO, later ones succeed
   misdirect     writes land one sector further
-  hang          a write never comes back while the file PATH.hang is there
+  hang          a write never comes back while the file PATH.hang is there; it makes PATH.hangs
 """
 
 import builtins
@@ -73,6 +73,7 @@ def pwrite(handle: int, buffer: Any, offset: int, flags: int) -> None:
     if mode == "write-error":
         _fail(errno.EIO)
     if mode == "hang":
+        Path(_told["file"] + ".hangs").touch()
         while Path(_told["file"] + ".hang").exists():
             time.sleep(0.05)
         os.pwrite(handle, data, offset)

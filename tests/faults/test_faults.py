@@ -161,9 +161,10 @@ def test_a_hanging_device_is_given_up_and_said_so(
     run = Run(tmp_path / "run", subprocess.CompletedProcess([], 0))
     try:
         wait_until(lambda: run.certificate.parent.exists() and (run.folder / "evidence.jsonl").exists())
+        wait_until((tmp_path / "disk.hangs").exists)
         wait_until(lambda: any(event["path"] == healthy.path for event in run.events("device-ended")))
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=60)
+        _, said = process.communicate(timeout=180)
     finally:
         hanging.unlink()
     assert process.returncode == 130, said

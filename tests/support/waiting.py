@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 
 
-def wait_until(holds: Callable[[], bool], timeout_s: float = 30) -> None:
+def wait_until(holds: Callable[[], bool], timeout_s: float = 120) -> None:
     """Return once `holds` is true; fail when that takes longer than `timeout_s`."""
     until_s = time.monotonic() + timeout_s
     while not holds():

@@ -6,18 +6,15 @@ a crash cut off is certified by the evidence it left.
 
 import fcntl
 import os
-from hashlib import sha256
 from pathlib import Path
 
-from shredder.certify.envelope import envelope_bytes, sign, to_bundle
 from shredder.certify.evidence import read_evidence
 from shredder.certify.findings import find
 from shredder.certify.keys import PrivateKey, public_pem
 from shredder.certify.reports import RunReport
-from shredder.certify.statement import make_statement, statement_bytes
 from shredder.decommission import run_folder
+from shredder.decommission.job import make_certificate
 from shredder.errors import RefusedError
-from shredder.records import canonical
 
 _DELIVERED = ".delivered"
 _BEGUN = "unattended-run-begun"
@@ -99,11 +96,9 @@ def conclude(folder: Path, key: PrivateKey) -> RunReport:
     if not (folder / run_folder.BUNDLE).exists():
         if evidence != content:  # half a line would make those before it unreadable
             os.truncate(place, len(evidence))
-        statement = make_statement(entries, sha256(evidence).hexdigest(), run_folder.EVIDENCE)
-        envelope = sign(statement_bytes(statement), key)
         (folder / run_folder.PUBLIC_KEY).write_bytes(public_pem(key.public_key()))
-        (folder / run_folder.CERTIFICATE).write_bytes(envelope_bytes(envelope))
-        (folder / run_folder.BUNDLE).write_bytes(canonical(to_bundle(envelope)) + b"\n")
+        for name, signed in make_certificate(entries, evidence, key).items():
+            (folder / name).write_bytes(signed)
     return find(entries)
 
 
