@@ -53,18 +53,12 @@ def test_a_dry_run_says_what_would_happen_and_why_and_writes_nothing(logs: Path,
     assert not (logs.parent / "state").exists()
 
 
-def test_without_dry_run_nothing_is_done_in_silence(logs: Path, shredder: Shredder) -> None:
-    before = _see(logs)
-    assert "--dry-run" in shredder("logs", "shred", "policy.toml", expect=2).stderr
-    assert _see(logs) == before
-
-
 def test_a_hold_by_hand_and_its_release(logs: Path, shredder: Shredder) -> None:
     words = ("logs", "hold", "policy.toml", "web", "--until", "2999-12-31", "--reason", "attack\x1b[31m")
     assert "web is held until 3000-01-01 00:00" in shredder(*words, env={"SUDO_USER": "ann"}).stdout
     told = shredder("logs", "shred", "policy.toml", "--dry-run").stdout
     (held,) = [line for line in told.splitlines() if line.startswith("hold ")]
-    assert "held by ann for 0 s" in held or "held by ann for 1 s" in held
+    assert "held by ann for under 1 s" in held or "held by ann for 1 s" in held
     assert "\x1b" not in told
     assert "held already" in shredder(*words, expect=2).stderr
     assert "no longer held" in shredder("logs", "release", "policy.toml", "web").stdout

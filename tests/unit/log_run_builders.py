@@ -47,8 +47,16 @@ NOW_S = 1_795_000_000
 LIVE, OLD, YOUNG = "/var/log/web/access.log", "/var/log/web/access.log.2", "/var/log/web/access.log.1"
 
 _HOST = Host(
-    "server-1", "m" * 32, "ACME", "Box", Unavailable("root only"), "0000-1111", "6.1.0-1-amd64", "tsc",
-    Unavailable("not started from a recovery image"), Unavailable("not started by UEFI firmware"),
+    "server-1",
+    "m" * 32,
+    "ACME",
+    "Box",
+    Unavailable("root only"),
+    "0000-1111",
+    "6.1.0-1-amd64",
+    "tsc",
+    Unavailable("not started from a recovery image"),
+    Unavailable("not started by UEFI firmware"),
 )
 _PROFILE = 'organisation = "Example Ltd"\n[sanitized_by]\nname = "A. Operator"\n'
 

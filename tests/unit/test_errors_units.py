@@ -97,7 +97,7 @@ def test_durations(seconds: float, text: str) -> None:
 @pytest.mark.parametrize(
     ("seconds", "text"),
     [
-        (-3, "0 s"),
+        (-3, "under 1 s"),
         (30, "30 s"),
         (23 * HOUR_S, "23 h 00 min"),
         (DAY_S, "1 day"),
