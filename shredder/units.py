@@ -44,6 +44,8 @@ def decimal_size(size_bytes: int) -> str:
 
 def printable(text: str) -> str:
     """Return the text with what could steer a terminal, or fake a line, made visible."""
+    if text.isprintable():
+        return text
     return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)
 
 

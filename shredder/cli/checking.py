@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from shredder.certify.keys import PublicKey, load_public_key
+from shredder.certify.run_folder import PUBLIC_KEY
 from shredder.certify.trust import Checked, check_certificate, find_evidence_name
 from shredder.cli.files import read_bytes
 from shredder.cli.options import path_option
-from shredder.decommission.run_folder import PUBLIC_KEY
 
 trust_option = path_option("--trust", help_text="Public key (PEM) of the signer that you trust.")
 

@@ -11,6 +11,7 @@ import click
 from shredder.certify.keys import PrivateKey, load_private_key, needs_passphrase, new_key
 from shredder.certify.profiles import merge_profile, read_profile
 from shredder.certify.reports import DeviceReport
+from shredder.certify.run_folder import check_unused
 from shredder.cli import say
 from shredder.cli.files import read_bytes, read_text
 from shredder.cli.options import check_targets, json_option, make_request, path_option, plan_options
@@ -20,7 +21,6 @@ from shredder.cli.tables import render_ranges
 from shredder.decommission.interrupts import stop_on_signals
 from shredder.decommission.job import Result, carry_out, new_run_id
 from shredder.decommission.prepare import check_plan, make_plan
-from shredder.decommission.run_folder import check_unused
 from shredder.errors import RefusedError, UsageError
 from shredder.model import LeftOutWhy, Plan, Profile, Step
 from shredder.plan.documents import read_plan

@@ -10,16 +10,15 @@ from hashlib import sha256
 from pathlib import Path
 
 from shredder import __version__
-from shredder.certify.envelope import envelope_bytes, sign, to_bundle
+from shredder.certify import run_folder
 from shredder.certify.evidence import Entry, EvidenceLog, encode_entries
 from shredder.certify.findings import find
 from shredder.certify.keys import PrivateKey, public_pem
 from shredder.certify.reports import RunReport
-from shredder.certify.statement import make_statement, statement_bytes
+from shredder.certify.run_folder import RunFolder
+from shredder.certify.statement import make_statement
 from shredder.certify.stream_keys import VERSION, DeviceKeys, StreamKeys, stream_keys_bytes
-from shredder.decommission import run_folder
 from shredder.decommission.prepare import Ready, look_again, recheck_open
-from shredder.decommission.run_folder import RunFolder
 from shredder.erase.engine import run_tasks
 from shredder.erase.keystream import derive_key
 from shredder.erase.worker import Sampling, Task
@@ -102,7 +101,7 @@ def carry_out(
     targets = tuple(_draw_secrets(step, run_id) for step in ready.plan.steps)
     start = _start_event(ready.plan, run_id, profile, targets)
     canonical(start)  # what cannot be recorded must be found before anything is written
-    folder = RunFolder(output)
+    folder = RunFolder(output, "nothing was wiped")
     _write_first_files(folder, ready.plan, run_id, targets, key)
     log = EvidenceLog(folder.path / run_folder.EVIDENCE)
     record = _make_recorder(log, monitor)
@@ -243,8 +242,4 @@ def make_certificate(entries: Sequence[Entry], evidence: bytes, key: PrivateKey)
         key: signs the certificate.
     """
     statement = make_statement(entries, sha256(evidence).hexdigest(), run_folder.EVIDENCE)
-    envelope = sign(statement_bytes(statement), key)
-    return {
-        run_folder.CERTIFICATE: envelope_bytes(envelope),
-        run_folder.BUNDLE: canonical(to_bundle(envelope)) + b"\n",
-    }
+    return run_folder.certificate_files(statement, key)

@@ -13,6 +13,7 @@ from shredder.certify.evidence import EvidenceLog, stamp
 from shredder.certify.keys import PrivateKey
 from shredder.certify.log_findings import find_logs
 from shredder.certify.log_reports import LogsReport
+from shredder.certify.run_folder import EVIDENCE, RunFolder
 from shredder.discover.hosts import name_host
 from shredder.discover.probe import read_host
 from shredder.erase.transfer import StopFlag
@@ -36,7 +37,7 @@ from shredder.logs.labels import Labels
 from shredder.logs.left_behind import LeftBehind
 from shredder.logs.memory import Memory
 from shredder.logs.rule_run import RuleRun
-from shredder.logs.run_folder import EVIDENCE, LogsFolder, certify_killed, tidy_runs
+from shredder.logs.run_folder import certify_killed, certify_run, open_run_folder, tidy_runs
 from shredder.logs.shredding import Run, promise_of
 from shredder.logs.survey import look_and_decide
 from shredder.logs.targets import Judged, Target, Task, judge_files, judge_named
@@ -176,8 +177,7 @@ class _Job:
         journal_errors = self._rotate_journals()
         left = LeftBehind(self._policy, self._run)
         named = [judge_named(path, self._run.labels) for path in self._asked.files or ()]
-        folder = LogsFolder(self._choose_folder())
-        folder.write_first_files(self._asked.key, self._salt)
+        folder = open_run_folder(self._choose_folder(), self._asked.key, self._salt)
         self._log = log = EvidenceLog(folder.path / EVIDENCE)
         self._record(self._start_event(previous))
         self._memory.set_last_run(PreviousRun(self._run.run_id, self._started, None, ""), folder.path)
@@ -281,14 +281,14 @@ class _Job:
             previous=previous,
         )
 
-    def _conclude(self, log: EvidenceLog, folder: LogsFolder) -> LogsResult:
+    def _conclude(self, log: EvidenceLog, folder: RunFolder) -> LogsResult:
         """Derive the outcome from the evidence and certify it; when that fails, the outcome still stands."""
         report = find_logs(log.read())
         trouble = [log.damage] if log.damage else []
         digest = ""
         try:
             if not trouble:
-                digest = folder.certify(log, report, self._asked.key)
+                digest = certify_run(folder, log, report, self._asked.key)
                 forget_holds(self._state, report.start.holds, self._clock.now_s)
             ended = PreviousRun(self._run.run_id, self._started, stamp(self._clock.now()), digest)
             self._memory.set_last_run(ended, folder.path)

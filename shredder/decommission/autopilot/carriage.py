@@ -5,7 +5,7 @@ from functools import partial
 from hashlib import sha256
 from pathlib import Path
 
-from shredder.decommission import run_folder
+from shredder.certify import run_folder
 from shredder.decommission.autopilot.keys import AnyKey
 from shredder.decommission.autopilot.surroundings import Surroundings
 from shredder.decommission.delivery.parcels import find_results, make_start

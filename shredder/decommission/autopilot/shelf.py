@@ -8,11 +8,11 @@ import fcntl
 import os
 from pathlib import Path
 
+from shredder.certify import run_folder
 from shredder.certify.evidence import read_evidence
 from shredder.certify.findings import find
 from shredder.certify.keys import PrivateKey, public_pem
 from shredder.certify.reports import RunReport
-from shredder.decommission import run_folder
 from shredder.decommission.job import make_certificate
 from shredder.errors import RefusedError
 

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-from shredder.decommission import run_folder
+from shredder.certify import run_folder
 from shredder.decommission.delivery.parcels import START
 from shredder.decommission.volumes import RAM_FOLDER
 from shredder.errors import CertificateError, UndeliveredError

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from shredder.decommission import run_folder
+from shredder.certify import run_folder
 from shredder.errors import UndeliveredError
 
 START = "start.jsonl"

@@ -1,4 +1,4 @@
-"""The folder a run writes into: plan, evidence, certificate, public key, stream keys.
+"""The folder a run writes into: evidence, certificate, public key, and what else its kind of run leaves.
 
 Room for the certificate is reserved before the first write, so that a disk that fills up
 later does not take it away.
@@ -7,8 +7,13 @@ later does not take it away.
 import contextlib
 import os
 from pathlib import Path
+from typing import Any
 
+from shredder.certify.envelope import envelope_bytes, sign, to_bundle
+from shredder.certify.keys import PrivateKey
+from shredder.certify.statement import statement_bytes
 from shredder.errors import RefusedError, UndeliveredError
+from shredder.records import canonical
 from shredder.units import MIB
 
 PLAN = "plan.json"
@@ -17,7 +22,8 @@ CERTIFICATE = "certificate.json"
 BUNDLE = "certificate.sigstore.json"
 PUBLIC_KEY = "public-key.pem"
 STREAM_KEYS = "stream-keys.json"
-_RESERVE = ".reserved"
+PATH_SALT = "path-salt.hex"
+RESERVE = ".reserved"
 _RESERVE_BYTES = 4 * MIB
 
 
@@ -40,26 +46,28 @@ class RunFolder:
 
     Args:
         path: the folder; it must not exist, or be empty.
+        untouched: what to say where it cannot be used, e.g. "nothing was wiped".
+        mode: who may use a new one.
 
     Raises:
         RefusedError: it cannot be made, holds something already, or lacks room; no target was touched.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, untouched: str, mode: int = 0o755) -> None:
         self.path = path
         check_unused(path)
         try:
-            path.mkdir(parents=True, exist_ok=True)
+            path.mkdir(mode, parents=True, exist_ok=True)
             self._reserve()
         except OSError as error:
             with contextlib.suppress(OSError):
                 path.rmdir()
-            message = f"the output folder {path} cannot be used: {error.strerror}; nothing was wiped"
+            message = f"the output folder {path} cannot be used: {error.strerror}; {untouched}"
             raise RefusedError(message, hint="name another folder with --output") from None
 
     def _reserve(self) -> None:
-        place = self.path / _RESERVE
-        descriptor = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        place = self.path / RESERVE
+        descriptor = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         try:
             os.posix_fallocate(descriptor, 0, _RESERVE_BYTES)
             os.fsync(descriptor)
@@ -72,7 +80,7 @@ class RunFolder:
     def release(self) -> None:
         """Give the reserved room back, for the certificate."""
         with contextlib.suppress(OSError):
-            (self.path / _RESERVE).unlink()
+            (self.path / RESERVE).unlink()
 
     def write(self, name: str, content: bytes, *, private: bool = False) -> Path:
         """Write a new file and make it durable.
@@ -103,3 +111,14 @@ class RunFolder:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def certificate_files(statement: dict[str, Any], key: PrivateKey) -> dict[str, bytes]:
+    """Return the certificate's files by name, in the order in which they are written.
+
+    Args:
+        statement: what is signed.
+        key: signs it.
+    """
+    envelope = sign(statement_bytes(statement), key)
+    return {CERTIFICATE: envelope_bytes(envelope), BUNDLE: canonical(to_bundle(envelope)) + b"\n"}
