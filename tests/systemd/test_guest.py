@@ -11,8 +11,7 @@ import pytest
 
 from tests.support.debian_guest import DebianGuest
 
-# the guest is one for all: where several processes run tests, one of them runs these
-pytestmark = [pytest.mark.long, pytest.mark.xdist_group("debian guest")]
+pytestmark = pytest.mark.long
 
 _README = Path(__file__).parents[2] / "README.md"
 _POLICY, _STATE = "/etc/shredder/web.toml", "/var/lib/shredder/web"
