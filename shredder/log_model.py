@@ -44,11 +44,19 @@ class FileId:
 
 
 @dataclass(frozen=True, slots=True)
+class Version:
+    """What a file was like at one moment: while this stays the same, nobody has written to it."""
+
+    size_bytes: int
+    mtime_ns: int
+
+
+@dataclass(frozen=True, slots=True)
 class LogFile:
     """One file of a lineage.
 
-    `links` counts its names. Times are whole seconds since 1970; `oldest_s` and `newest_s` are those
-    of the first and last record, None where none could be read.
+    `links` counts its names. `mtime_ns` is in nanoseconds since 1970; `oldest_s` and `newest_s` are the whole
+    seconds of the first and last record, None where none could be read.
     """
 
     path: str
@@ -56,12 +64,27 @@ class LogFile:
     inode: int
     links: int
     size_bytes: int
-    mtime_s: int
+    mtime_ns: int
     uid: int
     gid: int
     mode: int
     oldest_s: int | None
     newest_s: int | None
+
+    @property
+    def mtime_s(self) -> int:
+        """The last change in whole seconds since 1970."""
+        return self.mtime_ns // 10**9
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """What its openers are known by: device and inode."""
+        return (self.device, self.inode)
+
+    @property
+    def version(self) -> Version:
+        """What it was like when it was looked at."""
+        return Version(self.size_bytes, self.mtime_ns)
 
 
 class ExtentMark(StrEnum):

@@ -20,19 +20,28 @@ from shredder.errors import UsageError
 T = TypeVar("T")
 
 
-def to_json(value: object) -> Any:
+def to_json(value: Any) -> Any:
     """Turn dataclasses, enums, tuples and mappings into what `json` can write."""
-    if is_dataclass(value) and not isinstance(value, type):
-        return {item.name: to_json(getattr(value, item.name)) for item in fields(value)}
+    kind: Any = type(value)
+    names = _field_names(kind)  # first: a record of many thousand files is made of little else
+    if names is not None:
+        return {name: to_json(getattr(value, name)) for name in names}
+    if value is None or kind in (str, int, bool):
+        return value
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, tuple | list):
         return [to_json(item) for item in value]
     if isinstance(value, Mapping):
         return {str(key): to_json(item) for key, item in value.items()}
-    if value is None or isinstance(value, str | int):
+    if isinstance(value, str | int):
         return value
-    raise TypeError(f"no JSON form for {type(value).__name__}")
+    raise TypeError(f"no JSON form for {kind.__name__}")
+
+
+@cache
+def _field_names(kind: Any) -> tuple[str, ...] | None:
+    return tuple(item.name for item in fields(kind)) if is_dataclass(kind) else None
 
 
 def canonical(value: object) -> bytes:

@@ -11,8 +11,8 @@ _BASIC, _BTIME, _MNT_ID = 0x7FF, 0x800, 0x1000  # <linux/stat.h>
 _STRUCT_BYTES = 256
 _NS = 10**9
 
-# attributes, nlink, uid, gid, mode; inode, size; birth; device; mount
-_FIELDS = struct.Struct("=I4xQIIIH2xQQ16x16xqI4x16x16x8xIIQ")
+# attributes, nlink, uid, gid, mode; inode, size; birth; last change; device; mount
+_FIELDS = struct.Struct("=I4xQIIIH2xQQ16x16xqI4x16xqI4x8xIIQ")
 
 IMMUTABLE, APPEND_ONLY, ENCRYPTED = 0x10, 0x20, 0x800
 
@@ -31,6 +31,7 @@ class FileFacts:
     gid: int
     mode: int
     size_bytes: int
+    mtime_ns: int
 
 
 def look_at(name: str, folder: int) -> FileFacts:
@@ -67,9 +68,10 @@ def _statx(folder: int, name: bytes, flags: int) -> FileFacts:
     if _LIBC.statx(folder, name, flags, _BASIC | _BTIME | _MNT_ID, found) != 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number), os.fsdecode(name))
-    mask, attributes, links, uid, gid, mode, inode, size, born_s, born_ns, major, minor, mount = (
-        _FIELDS.unpack_from(found)
+    mask, attributes, links, uid, gid, mode, inode, size, *times, major, minor, mount = _FIELDS.unpack_from(
+        found
     )
+    born_s, born_ns, changed_s, changed_ns = times
     return FileFacts(
         device=f"{major}:{minor}",
         inode=inode,
@@ -81,4 +83,5 @@ def _statx(folder: int, name: bytes, flags: int) -> FileFacts:
         gid=gid,
         mode=mode,
         size_bytes=size,
+        mtime_ns=changed_s * _NS + changed_ns,
     )

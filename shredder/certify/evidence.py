@@ -7,9 +7,11 @@ file is ever changed; the certificate's only subject is the digest of the whole 
 import contextlib
 import hashlib
 import os
+import pickle
 import re
 import typing
-from collections.abc import Iterable
+import zlib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -72,7 +74,7 @@ class EvidenceLog:
 
     Every entry is on the medium when `append` returns. When that fails, `damage` says why, the
     file keeps the lines that were good, and the entries go on in memory: the wipe's outcome can
-    still be reported.
+    still be reported. In memory they are packed, as a run over logs may name a hundred thousand files.
     """
 
     def __init__(self, path: Path) -> None:
@@ -83,8 +85,9 @@ class EvidenceLog:
             UndeliveredError: it cannot be created.
         """
         self.damage: str | None = None
-        self._entries: list[Entry] = []
+        self._packed: list[bytes] = []
         self._previous = FIRST_PREVIOUS
+        self._digest = hashlib.sha256()
         self._size_bytes = 0
         try:
             self._descriptor: int | None = os.open(
@@ -99,7 +102,18 @@ class EvidenceLog:
     @property
     def entries(self) -> tuple[Entry, ...]:
         """Everything appended so far, also what the file could not take."""
-        return tuple(self._entries)
+        return tuple(self.read())
+
+    def read(self) -> Iterator[Entry]:
+        """Yield the same one by one: all of them together may need much memory."""
+        for packed in self._packed:
+            entry: Entry = pickle.loads(zlib.decompress(packed))  # noqa: S301 - we packed it ourselves
+            yield entry
+
+    @property
+    def sha256(self) -> str:
+        """The digest, in hex, of the file that holds exactly these entries."""
+        return self._digest.hexdigest()
 
     def append(self, event: Recorded, at: datetime) -> None:
         """Add one entry; never raises for what the file system does.
@@ -108,10 +122,11 @@ class EvidenceLog:
             event: what happened.
             at: when, with a time zone.
         """
-        entry = Entry(len(self._entries), stamp(at), self._previous, event)
+        entry = Entry(len(self._packed), stamp(at), self._previous, event)
         line = encode_entry(entry)
-        self._entries.append(entry)
+        self._packed.append(zlib.compress(pickle.dumps(entry), level=1))
         self._previous = hashlib.sha256(line).hexdigest()
+        self._digest.update(line + b"\n")
         if self._descriptor is not None and self.damage is None:
             self._write(self._descriptor, line + b"\n")
 

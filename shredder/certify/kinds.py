@@ -37,8 +37,9 @@ def state_any(entries: Sequence[Entry], evidence_sha256: str, evidence_name: str
     Raises:
         CertificateError: it contradicts itself.
     """
-    make = make_logs_statement if is_about_logs(entries) else make_statement
-    return make(entries, evidence_sha256, evidence_name)
+    if is_about_logs(entries):
+        return make_logs_statement(find_logs(entries), evidence_sha256, evidence_name)
+    return make_statement(entries, evidence_sha256, evidence_name)
 
 
 def read_any_statement(payload: bytes) -> dict[str, object]:

@@ -1,8 +1,8 @@
 """The sentences on a certificate about logs: what it claims, and what nobody should read into it."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
-from shredder.certify.log_reports import FileReport, FileVerdict, LogsReport, RuleReport
+from shredder.certify.log_reports import FileVerdict, LogsReport, RuleReport, Total
 from shredder.log_events import HoldAnswer
 from shredder.log_model import FileState
 
@@ -64,10 +64,10 @@ def _rule_claims(rule: RuleReport, report: LogsReport) -> Iterator[str]:
                 f"{rule.name}: between {report.started_at} and {report.ended_at} {_files(count)} with "
                 f"{size_bytes} bytes {words}."
             )
-    unlinked = sum(_has_state(file, FileState.UNLINKED) for file in rule.files)
+    unlinked = _count(rule, lambda total: total.state is FileState.UNLINKED)
     if unlinked:
         yield f"{rule.name}: {_files(unlinked)} got a random name of the same length, and then none."
-    kept = sum(_has_state(file, FileState.OVERWRITTEN) for file in rule.files)
+    kept = _count(rule, lambda total: total.state is FileState.OVERWRITTEN)
     if kept:
         yield f"{rule.name}: {_files(kept)} kept their names and lengths."
     yield from _other_claims(rule)
@@ -78,20 +78,23 @@ def _other_claims(rule: RuleReport) -> Iterator[str]:
         yield f"{rule.name}: the policy's check cleared the records before they were shredded."
     if rule.summary is not None and rule.summary.error is None:
         yield f"{rule.name}: {_files(rule.summary.files)} were summarised first, after nobody had them open."
-    not_shredded = sum(bool(file.problems) for file in rule.files)
+    not_shredded = _count(rule, lambda total: total.has_problems)
     if not_shredded:
         yield f"{rule.name}: {_files(not_shredded)} did not come to what the policy promises; each says why."
-    elif not any(file.result for file in rule.files):
+    elif not _count(rule, lambda total: total.state is not None):
         yield f"{rule.name}: nothing was due."
+    unlisted = rule.count_unlisted(not_due=False) + rule.count_unlisted(not_due=True)
+    if unlisted:
+        yield f"{rule.name}: {_files(unlisted)} are counted here and named in the evidence alone."
 
 
 def _measure(rule: RuleReport, verdict: FileVerdict) -> tuple[int, int]:
-    sizes = [file.result.size_bytes for file in rule.files if file.verdict is verdict and file.result]
-    return len(sizes), sum(sizes)
+    same = [total for total in rule.totals if total.verdict is verdict and total.state is not None]
+    return sum(total.files for total in same), sum(total.size_bytes for total in same)
 
 
-def _has_state(file: FileReport, state: FileState) -> bool:
-    return file.result is not None and file.result.state is state
+def _count(rule: RuleReport, belongs: Callable[[Total], bool]) -> int:
+    return sum(total.files for total in rule.totals if belongs(total))
 
 
 def _files(count: int) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from shredder.certify.evidence import Entry
 from shredder.certify.log_history import LogsHistory, RuleHistory, read_log_history
-from shredder.certify.log_judge import find_rule_problems, judge_continued, judge_decided
+from shredder.certify.log_judge_rule import find_rule_problems, judge_waiting
 from shredder.certify.log_reports import (
     FileVerdict,
     LogProblem,
@@ -25,7 +25,7 @@ _OUTCOMES = {
 }
 
 
-def find_logs(entries: Sequence[Entry]) -> LogsReport:
+def find_logs(entries: Iterable[Entry]) -> LogsReport:
     """Fold a run's evidence into its report.
 
     Raises:
@@ -52,14 +52,13 @@ def find_logs(entries: Sequence[Entry]) -> LogsReport:
 
 
 def _report(rule: RuleHistory, *, interrupted: bool, killed: bool) -> RuleReport:
-    decided = (
-        judge_decided(item, rule, interrupted=interrupted, killed=killed) for item in rule.decided.values()
-    )
-    continued = (judge_continued(item, rule.promise) for item in rule.continued)
+    for decision in rule.waiting.values():
+        rule.listing.add(judge_waiting(decision, rule, interrupted=interrupted, killed=killed))
     return RuleReport(
         name=rule.name,
         promise=rule.promise,
-        files=(*continued, *decided),
+        files=rule.listing.files,
+        totals=rule.listing.totals,
         rotations=tuple(rule.rotations.values()),
         journal=rule.journal,
         released=tuple(rule.released),
@@ -67,6 +66,7 @@ def _report(rule: RuleHistory, *, interrupted: bool, killed: bool) -> RuleReport
         hold=rule.hold,
         summary=rule.summary,
         problems=tuple(find_rule_problems(rule)),
+        exit_codes=frozenset(rule.listing.exit_codes),
     )
 
 
@@ -79,9 +79,8 @@ def _find_problems(history: LogsHistory) -> Iterator[LogProblem]:
         if service.error is not None:
             what = f"{service.service}, STOPPED BY AN EARLIER RUN, DID NOT COME BACK: {service.error}"
             yield LogProblem(ExitCode.SERVICE, what, is_loud=True)
-    finished = {item.path for rule in history.rules for item in rule.continued}
     for left in history.leftovers.found if history.leftovers else ():
-        if left.path not in finished:
+        if left.problem or left.path in history.lost:
             why = left.problem or "it was not gone on with"
             yield LogProblem(ExitCode.INCOMPLETE, f"{left.path}, begun by an earlier run: {why}")
 
@@ -90,11 +89,13 @@ def _exit_codes(rules: Iterable[RuleReport], problems: Iterable[LogProblem]) -> 
     yield from (problem.exit_code for problem in problems)
     for rule in rules:
         yield from (problem.exit_code for problem in rule.problems)
-        yield from (problem.exit_code for file in rule.files for problem in file.problems)
+        yield from rule.exit_codes
 
 
 def _headline(outcome: LogsOutcome, rules: Sequence[RuleReport], problems: Sequence[LogProblem]) -> str:
-    verdicts = Counter(file.verdict for rule in rules for file in rule.files)
+    verdicts: Counter[FileVerdict] = Counter()
+    for total in (total for rule in rules for total in rule.totals):
+        verdicts[total.verdict] += total.files
     parts = [_count(verdicts[verdict], verdict) for verdict in FileVerdict if verdicts[verdict]]
     loud = [problem.reason for rule in rules for problem in rule.problems if problem.is_loud]
     told = "; ".join([*loud, *(problem.reason for problem in problems), *parts]) or "no file was there"

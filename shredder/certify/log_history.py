@@ -1,10 +1,15 @@
-"""The evidence of a run over logs, sorted by rule and checked for its order; judges nothing."""
+"""The evidence of a run over logs, sorted by rule and checked for its order.
 
-from collections.abc import Sequence
+It is read once, entry by entry: of a hundred thousand files no more is kept than their certificate needs.
+"""
+
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NoReturn
 
 from shredder.certify.evidence import Entry
+from shredder.certify.log_judge import judge_decision, judge_result
+from shredder.certify.log_listing import Listing
 from shredder.errors import CertificateError
 from shredder.log_events import (
     FileDecision,
@@ -31,13 +36,16 @@ from shredder.log_events import (
 
 @dataclass(slots=True)
 class RuleHistory:
-    """What happened under one rule, in order; `promise` is None where only an earlier run knew it."""
+    """What happened under one rule, in order; `promise` is None where only an earlier run knew it.
+
+    `waiting` are the files that something is to be done with, and of which nothing is told yet; `listing`
+    has the others.
+    """
 
     name: str
     promise: Promise | None
-    decided: dict[str, FileDecision] = field(default_factory=dict)
-    results: dict[str, FileResult] = field(default_factory=dict)
-    continued: list[FileResult] = field(default_factory=list)
+    waiting: dict[str, FileDecision] = field(default_factory=dict)
+    listing: Listing = field(default_factory=Listing)
     open: dict[str, StillOpen] = field(default_factory=dict)
     rotations: dict[str, LineageRotated] = field(default_factory=dict)
     journal: JournalRotated | None = None
@@ -50,30 +58,42 @@ class RuleHistory:
 
 @dataclass(frozen=True, slots=True)
 class LogsHistory:
-    """A whole run; `ended` is None when the process was killed."""
+    """A whole run; `ended` is None when the process was killed.
+
+    `lost` are files that an earlier run had begun, and of which nothing more is told.
+    """
 
     start: LogsStarted
     started_at: str
     rules: tuple[RuleHistory, ...]
     leftovers: LeftoversFound | None
+    lost: frozenset[str]
     ended: LogsEnded | None
     ended_at: str
 
 
-def read_log_history(entries: Sequence[Entry]) -> LogsHistory:
+def read_log_history(entries: Iterable[Entry]) -> LogsHistory:
     """Sort the entries by rule.
 
     Raises:
         CertificateError: they cannot have happened in this order, or not under this policy.
     """
-    if not entries or not isinstance(entries[0].event, LogsStarted):
+    following = iter(entries)
+    first = last = next(following, None)
+    if first is None or last is None or not isinstance(first.event, LogsStarted):
         raise CertificateError("the evidence does not begin with the start of a run over logs")
-    start = entries[0].event
-    reader = _Reader(start)
-    for entry in entries[1:]:
-        reader.take(entry)
-    rules = tuple(reader.rules.values())
-    return LogsHistory(start, entries[0].at, rules, reader.leftovers, reader.ended, entries[-1].at)
+    reader = _Reader(first.event)
+    for last in following:
+        reader.take(last)
+    return LogsHistory(
+        start=first.event,
+        started_at=first.at,
+        rules=tuple(reader.rules.values()),
+        leftovers=reader.leftovers,
+        lost=frozenset(reader.left),
+        ended=reader.ended,
+        ended_at=last.at,
+    )
 
 
 class _Reader:
@@ -85,8 +105,8 @@ class _Reader:
             raise CertificateError("the evidence names a rule twice")
         self.leftovers: LeftoversFound | None = None
         self.ended: LogsEnded | None = None
-        self._left: set[str] = set()
-        self._paths: set[str] = set()
+        self.left: set[str] = set()
+        self._settled: set[str] = set()
         self._is_deciding = True
 
     def take(self, entry: Entry) -> None:
@@ -112,16 +132,20 @@ class _Reader:
             _refuse(entry, "decides after the first step was taken")
         rule = self._rule(event.rule, entry)
         for file in event.files:
-            if file.path in self._paths:
+            if file.path in self._settled or any(file.path in other.waiting for other in self.rules.values()):
                 _refuse(entry, f"decides twice on {file.path}")
-            self._paths.add(file.path)
-            rule.decided[file.path] = file
+            settled = judge_decision(file)
+            if settled:
+                self._settled.add(file.path)
+                rule.listing.add(settled)
+            else:
+                rule.waiting[file.path] = file
 
     def _take_leftovers(self, event: LeftoversFound, entry: Entry) -> None:
         if self.leftovers is not None or not self._is_deciding:
             _refuse(entry, "comes too late for what an earlier run left")
         self.leftovers = event
-        self._left = {left.path for left in event.found if left.problem is None}
+        self.left = {left.path for left in event.found if left.problem is None}
 
     def _take_step(self, event: LogRecorded, entry: Entry) -> None:
         match event:
@@ -159,15 +183,19 @@ class _Reader:
 
     def _take_result(self, name: str, file: FileResult, entry: Entry) -> None:
         if file.continued:
-            if file.path not in self._left:
+            if file.path not in self.left:
                 _refuse(entry, f"finishes {file.path}, which no earlier run had begun")
-            self._left.remove(file.path)
-            self.rules.setdefault(name, RuleHistory(name, None)).continued.append(file)
+            self.left.remove(file.path)
+            rule = self.rules.setdefault(name, RuleHistory(name, None))
+            rule.listing.add(judge_result(None, file, rule.promise))
             return
-        rule = self._known(name, file.path, entry)
-        if rule.decided[file.path].verdict is not Verdict.DUE or file.path in rule.results:
+        rule = self._rule(name, entry)
+        decision = rule.waiting.get(file.path)
+        if decision is None or decision.verdict is not Verdict.DUE:
             _refuse(entry, f"tells of {file.path}, which is not due, or done already")
-        rule.results[file.path] = file
+        del rule.waiting[file.path]
+        self._settled.add(file.path)
+        rule.listing.add(judge_result(decision, file, rule.promise))
 
     def _rule(self, name: str, entry: Entry) -> RuleHistory:
         rule = self.rules.get(name)
@@ -177,7 +205,7 @@ class _Reader:
 
     def _known(self, name: str, path: str, entry: Entry) -> RuleHistory:
         rule = self._rule(name, entry)
-        if path not in rule.decided:
+        if path not in rule.waiting:
             _refuse(entry, f"names {path}, on which nothing was decided")
         return rule
 

@@ -54,6 +54,15 @@ class LogFileFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class TotalFacts:
+    """How many files of a rule came to the same, also those that are not listed."""
+
+    verdict: str
+    files: str
+    size_bytes: str
+
+
+@dataclass(frozen=True, slots=True)
 class NotDueFacts:
     """One file that stays."""
 
@@ -105,7 +114,11 @@ class SummaryFacts:
 
 @dataclass(frozen=True, slots=True)
 class RuleFacts:
-    """One rule of the policy, and what happened under it."""
+    """One rule of the policy, and what happened under it.
+
+    Of very many files those with problems are listed first, and the last ones only counted in `totals`: the
+    evidence has every one.
+    """
 
     name: str
     kind: str
@@ -120,8 +133,11 @@ class RuleFacts:
     hold_check: HoldCheckFacts | None
     summary: SummaryFacts | None
     problems: tuple[str, ...]
+    totals: tuple[TotalFacts, ...]
     files: tuple[LogFileFacts, ...]
+    files_not_listed: str
     not_due: tuple[NotDueFacts, ...]
+    not_due_not_listed: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,15 +59,23 @@ def _rule_lines(rule: RuleFacts, evidence_name: str) -> Iterator[str]:
     yield field("required grade", rule.required_grade, _IN)
     yield field("name afterwards", rule.after, _IN)
     yield from _step_lines(rule)
+    for total in rule.totals:
+        yield f"  {total.verdict}: {int(total.files)} files, {int(total.size_bytes)} bytes"
     for file in rule.files[:_SHOWN_FILES]:
         yield from _file_lines(file, evidence_name)
-    if len(rule.files) > _SHOWN_FILES:
-        more = len(rule.files) - _SHOWN_FILES
-        yield f"  and {more} more files; all of them stand in the certificate's statement"
+    yield from _more_lines(len(rule.files), int(rule.files_not_listed), evidence_name)
     if rule.not_due:
-        yield f"  not due: {len(rule.not_due)} files"
+        yield "  not due:"
     for item in rule.not_due[:_SHOWN_FILES]:
         yield from wrapped(f"{item.path}, {int(item.size_bytes)} bytes: {item.why}", "    ")
+    yield from _more_lines(len(rule.not_due), int(rule.not_due_not_listed), evidence_name)
+
+
+def _more_lines(listed: int, unlisted: int, evidence_name: str) -> Iterator[str]:
+    if listed > _SHOWN_FILES:
+        yield from wrapped(f"and {listed - _SHOWN_FILES} more files, which the certificate's statement lists")
+    if unlisted:
+        yield from wrapped(f"and {unlisted} more files, which only {evidence_name} names")
 
 
 def _step_lines(rule: RuleFacts) -> Iterator[str]:

@@ -17,6 +17,7 @@ from shredder.log_events import (
     ServiceReleased,
     Summarised,
 )
+from shredder.log_model import FileState
 
 
 class FileVerdict(StrEnum):
@@ -75,12 +76,27 @@ class FileReport:
 
 
 @dataclass(frozen=True, slots=True)
+class Total:
+    """How many files came to the same; `state` is None for those that were not overwritten."""
+
+    verdict: FileVerdict
+    state: FileState | None
+    has_problems: bool
+    files: int
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class RuleReport:
-    """One rule. `promise` is None for files of a rule that the policy no longer has."""
+    """One rule. `promise` is None for files of a rule that the policy no longer has.
+
+    `files` are all that there are, or, of very many, those with problems first; `totals` count all of them.
+    """
 
     name: str
     promise: Promise | None
     files: tuple[FileReport, ...]
+    totals: tuple[Total, ...]
     rotations: tuple[LineageRotated, ...]
     journal: JournalRotated | None
     released: tuple[ServiceReleased, ...]
@@ -88,6 +104,12 @@ class RuleReport:
     hold: HoldChecked | None
     summary: Summarised | None
     problems: tuple[LogProblem, ...]
+    exit_codes: frozenset[ExitCode]
+
+    def count_unlisted(self, *, not_due: bool) -> int:
+        """Return how many files, of those that stay or of the others, are counted and not listed."""
+        counted = sum(item.files for item in self.totals if (item.verdict is FileVerdict.NOT_DUE) is not_due)
+        return counted - sum((file.verdict is FileVerdict.NOT_DUE) is not_due for file in self.files)
 
 
 @dataclass(frozen=True, slots=True)

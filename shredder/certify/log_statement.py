@@ -4,14 +4,13 @@ A verifier makes it again from the evidence and compares. So what this module an
 for given evidence is fixed under one predicate type: other words need a new one.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import UTC, datetime
+from itertools import groupby
 from typing import Any
 
 from shredder import records
-from shredder.certify.evidence import Entry
 from shredder.certify.log_claims import claim_logs, disclaim_logs
-from shredder.certify.log_findings import find_logs
 from shredder.certify.log_predicate import (
     LOGS_TYPE,
     HoldCheckFacts,
@@ -26,6 +25,7 @@ from shredder.certify.log_predicate import (
     RuleFacts,
     ServiceFacts,
     SummaryFacts,
+    TotalFacts,
 )
 from shredder.certify.log_reports import FileReport, FileVerdict, LogProblem, LogsReport, RuleReport
 from shredder.certify.nist import NOT_DONE, say
@@ -45,18 +45,15 @@ _NAMES = {
 }
 
 
-def make_logs_statement(entries: Sequence[Entry], evidence_sha256: str, evidence_name: str) -> dict[str, Any]:
+def make_logs_statement(report: LogsReport, evidence_sha256: str, evidence_name: str) -> dict[str, Any]:
     """Return the statement about a run over logs.
 
     Args:
-        entries: the whole evidence.
+        report: what the whole evidence amounts to.
         evidence_sha256: of the evidence file's bytes, in hex.
         evidence_name: the file's name, without a folder.
-
-    Raises:
-        CertificateError: the evidence contradicts itself.
     """
-    predicate = records.to_json(_make_predicate(find_logs(entries)))
+    predicate = records.to_json(_make_predicate(report))
     return wrap_predicate(LOGS_TYPE, predicate, evidence_sha256, evidence_name)
 
 
@@ -137,8 +134,11 @@ def _rule(rule: RuleReport) -> RuleFacts:
         hold_check=_hold_check(rule.hold),
         summary=_summary(rule.summary),
         problems=_reasons(rule.problems),
+        totals=tuple(_totals(rule)),
         files=tuple(_file(file) for file in rule.files if file.verdict is not FileVerdict.NOT_DUE),
+        files_not_listed=str(rule.count_unlisted(not_due=False)),
         not_due=tuple(_not_due(rule)),
+        not_due_not_listed=str(rule.count_unlisted(not_due=True)),
     )
 
 
@@ -179,6 +179,13 @@ def _summary(summary: Summarised | None) -> SummaryFacts | None:
     if summary is None:
         return None
     return SummaryFacts(str(summary.files), summary.outputs, _outcome(summary.error))
+
+
+def _totals(rule: RuleReport) -> Iterable[TotalFacts]:
+    for verdict, same in groupby(rule.totals, key=lambda total: total.verdict):
+        some = tuple(same)
+        files, size_bytes = sum(item.files for item in some), sum(item.size_bytes for item in some)
+        yield TotalFacts(verdict.value, str(files), str(size_bytes))
 
 
 def _not_due(rule: RuleReport) -> Iterable[NotDueFacts]:

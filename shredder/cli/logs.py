@@ -151,7 +151,7 @@ def _choose(policy: Path | None, file: Path | None, *, keep_name: bool) -> Polic
 def _preview(policy: Path, *, as_json: bool) -> None:
     now_s = int(time.time())
     loaded = load_policy(policy)
-    found = look_and_decide(loaded, now_s, read_holds(Path(loaded.state)))
+    found = tuple(look_and_decide(loaded, now_s, read_holds(Path(loaded.state))))
     if as_json:
         rules = [
             {

@@ -39,12 +39,19 @@ def find_files(patterns: Iterable[str]) -> tuple[tuple[LogFile, ...], tuple[Skip
     Args:
         patterns: absolute; *, ? and [] match within one name, and not a dot at its start.
     """
-    found: dict[str, LogFile | Skipped] = {}
+    files: list[LogFile] = []
+    skipped: list[Skipped] = []
+    seen: set[str] = set()
     for pattern in patterns:
         for item in _match(pattern):
-            found.setdefault(item.path, item)
-    files = tuple(item for item in found.values() if isinstance(item, LogFile))
-    return files, tuple(item for item in found.values() if isinstance(item, Skipped))
+            if item.path in seen:
+                continue
+            seen.add(item.path)
+            if isinstance(item, LogFile):
+                files.append(item)
+            else:
+                skipped.append(item)
+    return tuple(files), tuple(skipped)
 
 
 def group_lineages(files: Iterable[LogFile], kind: RuleKind) -> tuple[Lineage, ...]:
@@ -140,7 +147,7 @@ def _take_files(folder: str, paths: list[str]) -> Iterator[LogFile | Skipped]:
         if facts is None:
             continue
         if stat.S_ISREG(facts.st_mode):
-            yield _make_file(path, facts)
+            yield make_file(path, facts)
         elif not stat.S_ISDIR(facts.st_mode):
             is_link = stat.S_ISLNK(facts.st_mode)
             yield Skipped(path, "is a symbolic link" if is_link else "is not a regular file")
@@ -154,17 +161,18 @@ def _look(path: str) -> os.stat_result | None:
         return None
 
 
-def _make_file(path: str, facts: os.stat_result) -> LogFile:
+def make_file(path: str, facts: os.stat_result) -> LogFile:
+    """Return what stat says of a file, without the times of its records."""
     return LogFile(
         path=path,
         device=_device(facts.st_dev),
         inode=facts.st_ino,
         links=facts.st_nlink,
         size_bytes=facts.st_size,
-        mtime_s=int(facts.st_mtime),
+        mtime_ns=facts.st_mtime_ns,
         uid=facts.st_uid,
         gid=facts.st_gid,
-        mode=stat.S_IMODE(facts.st_mode),
+        mode=_mode(facts.st_mode),
         oldest_s=None,
         newest_s=None,
     )
@@ -193,3 +201,9 @@ def _compiled(part: str) -> re.Pattern[str]:
 @cache
 def _device(number: int) -> str:
     return f"{os.major(number)}:{os.minor(number)}"
+
+
+@cache
+def _mode(mode: int) -> int:
+    """One number for all files alike: there may be a hundred thousand."""
+    return stat.S_IMODE(mode)

@@ -60,7 +60,7 @@ def _with_times(file: LogFile, oldest_s: int | None, newest_s: int | None) -> Lo
         file.inode,
         file.links,
         file.size_bytes,
-        file.mtime_s,
+        file.mtime_ns,
         file.uid,
         file.gid,
         file.mode,

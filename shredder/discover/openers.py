@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -53,16 +53,16 @@ class Openers:
         return None if self.sees_all else "processes outside this container cannot be seen"
 
 
-def find_openers(files: Collection[FileKey], own_pids: Collection[int] = ()) -> Openers:
+def find_openers(files: Iterable[FileKey], own_pids: Collection[int] = ()) -> Openers:
     """Return who has any of the files open or mapped.
 
     Args:
         files: "major:minor" as stat gives it, and inode.
         own_pids: processes that do not count.
     """
-    wanted: dict[int, list[FileKey]] = {}
-    for file in files:
-        wanted.setdefault(file[1], []).append(file)
+    wanted: dict[str, set[int]] = {}  # inodes by device: of very many files no more than a number each
+    for device, inode in files:
+        wanted.setdefault(device, set()).add(inode)
     found: dict[Opener, None] = {}
     unread: list[tuple[int, str]] = []
     for pid in list_pids():
@@ -78,11 +78,11 @@ def find_openers(files: Collection[FileKey], own_pids: Collection[int] = ()) -> 
     return Openers(tuple(found), tuple(unread), sees_all_processes())
 
 
-def _keys(pid: int, wanted: Mapping[int, Collection[FileKey]]) -> Iterator[FileKey]:
-    """Yield those of the wanted files, given by inode, that one process has open."""
-    for key in (*_opened(pid), *_mapped(pid, wanted)):
-        if key in wanted.get(key[1], ()):
-            yield key
+def _keys(pid: int, wanted: Mapping[str, Collection[int]]) -> Iterator[FileKey]:
+    """Yield those of the wanted files that one process has open."""
+    for device, inode in (*_opened(pid), *_mapped(pid, wanted)):
+        if inode in wanted.get(device, ()):
+            yield device, inode
 
 
 def _opened(pid: int) -> Iterator[FileKey]:
@@ -93,14 +93,14 @@ def _opened(pid: int) -> Iterator[FileKey]:
             yield key
 
 
-def _mapped(pid: int, wanted: Mapping[int, Collection[FileKey]]) -> Iterator[FileKey]:
+def _mapped(pid: int, wanted: Mapping[str, Collection[int]]) -> Iterator[FileKey]:
     """A mapping outlives its descriptor; the device in `maps` may differ from stat's, so that is asked.
 
     Where it may not be asked (CAP_SYS_ADMIN or CAP_CHECKPOINT_RESTORE), an inode number that fits is enough.
     """
     maps = (_PROC / str(pid) / "maps").read_bytes()
     for span, inode in _MAPPED.findall(maps):
-        fitting = wanted.get(int(inode), ())
+        fitting = [(device, int(inode)) for device, inodes in wanted.items() if int(inode) in inodes]
         if fitting:
             try:
                 key = _look(f"/proc/{pid}/map_files/{span.decode()}")

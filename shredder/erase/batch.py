@@ -145,7 +145,7 @@ class _Round:
             return _untouched(job, "stopped")
         try:
             folder = self._folder(job)
-            pinned = PinnedFile(folder, job.name, job.path, job.file)
+            pinned = PinnedFile(folder, job.name, job.path, job.file, job.version)
         except FileRefusedError as error:
             return _untouched(job, error.message + self._other_names(job, error.links))
         except OSError as error:

@@ -8,7 +8,7 @@ from shredder.erase.pace import Pace
 from shredder.erase.raw_view import RawDevices
 from shredder.erase.transfer import Buffers, StopFlag
 from shredder.erase.unfinished import Entry
-from shredder.log_model import After, FileId, Grade, Placement
+from shredder.log_model import After, FileId, Grade, Placement, Version
 
 
 class Eyes(Protocol):
@@ -39,6 +39,7 @@ class FileJob:
         file: which file it must be.
         accept: the predicted grades at which it is touched at all.
         after: what becomes of its name.
+        version: what it was like when it was decided on; None where that does not matter.
         continues: what an earlier run left of it.
     """
 
@@ -49,6 +50,7 @@ class FileJob:
     file: FileId
     accept: frozenset[Grade]
     after: After
+    version: Version | None = None
     continues: Entry | None = None
 
 

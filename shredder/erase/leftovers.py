@@ -64,7 +64,9 @@ def _find(entry: Entry, folder: int, *, renamed: bool) -> FileJob | None:
         if _is_it(facts, entry):
             file = FileId(facts.device, facts.inode, facts.born_ns)
             accept = frozenset(Grade)
-            return FileJob(entry.path, entry.base, entry.folder, name, file, accept, entry.after, entry)
+            return FileJob(
+                entry.path, entry.base, entry.folder, name, file, accept, entry.after, continues=entry
+            )
         if name == entry.new_name:
             _give_back(entry, folder)
     return None

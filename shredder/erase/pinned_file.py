@@ -7,7 +7,7 @@ import stat
 
 from shredder.erase.medium import read_fully, write_fully
 from shredder.errors import RefusedError
-from shredder.log_model import FileId
+from shredder.log_model import FileId, Version
 from shredder.statx import APPEND_ONLY, IMMUTABLE, FileFacts, look_at_open
 
 _KINDS = (
@@ -42,13 +42,17 @@ class PinnedFile:
         name: the file's name there.
         path: what the user knows it by.
         expected: which file it must be; a birth time of 0 is not compared.
+        version: what it must still be like when it is opened for writing; None for anything.
 
     Raises:
         FileRefusedError: it is another file, no regular one, has more names, or cannot be changed.
     """
 
-    def __init__(self, folder: int, name: str, path: str, expected: FileId) -> None:
+    def __init__(
+        self, folder: int, name: str, path: str, expected: FileId, version: Version | None = None
+    ) -> None:
         self.path = path
+        self._version = version
         self.direct = False
         self.sector_bytes = 1
         self._check_kind(_look(folder, name, path))
@@ -109,13 +113,16 @@ class PinnedFile:
             direct: write past the page cache where the file system takes that.
 
         Raises:
-            FileRefusedError: it cannot be written, or another process has it open.
+            FileRefusedError: it cannot be written, another process has it open, or it is not as it was.
         """
         fresh, self.direct = self._reopen(direct=direct)
         os.close(self._descriptor)
         self._descriptor = fresh
         if is_open_elsewhere(fresh):
             raise FileRefusedError(f"{self.path} is open in another process")
+        # nobody but us has it open now, and whoever opened it before has written what he wrote
+        if self._version and self._version != _version_of(os.fstat(fresh)):
+            raise FileRefusedError(f"{self.path} was written to after it was found due")
         self.sector_bytes = block_bytes
         self.size_bytes = -(-self.facts.size_bytes // block_bytes) * block_bytes
 
@@ -180,6 +187,10 @@ def is_open_elsewhere(descriptor: int) -> bool:
         return error.errno in (errno.EAGAIN, errno.EBUSY)
     fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
     return False
+
+
+def _version_of(facts: os.stat_result) -> Version:
+    return Version(facts.st_size, facts.st_mtime_ns)
 
 
 def _look(folder: int, name: str, path: str) -> int:

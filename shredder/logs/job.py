@@ -3,8 +3,9 @@
 import os
 import stat
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 from shredder import __version__
@@ -26,7 +27,7 @@ from shredder.log_events import (
     PreviousRun,
     RuleFailed,
 )
-from shredder.log_policy import HeldBy, Policy, RuleKind
+from shredder.log_policy import HeldBy, Policy, Rule, RuleKind
 from shredder.logs.clock import Clock
 from shredder.logs.commands import run_command
 from shredder.logs.holds import forget_holds, read_holds
@@ -38,7 +39,7 @@ from shredder.logs.rule_run import RuleRun
 from shredder.logs.run_folder import EVIDENCE, LogsFolder, certify_killed, tidy_runs
 from shredder.logs.shredding import Run, promise_of
 from shredder.logs.survey import look_and_decide
-from shredder.logs.targets import Task, make_task, make_task_for
+from shredder.logs.targets import Judged, Target, Task, judge_files, judge_named
 
 _SECRET_BYTES = 32
 _SALT_BYTES = 32
@@ -171,28 +172,38 @@ class _Job:
         )
 
     def carry_out(self) -> LogsResult:
-        run = self._run
         previous = self._finish_previous()
         journal_errors = self._rotate_journals()
-        left = LeftBehind(self._policy, run)
-        tasks = self._make_tasks(left)
+        left = LeftBehind(self._policy, self._run)
+        named = [judge_named(path, self._run.labels) for path in self._asked.files or ()]
         folder = LogsFolder(self._choose_folder())
         folder.write_first_files(self._asked.key, self._salt)
         self._log = log = EvidenceLog(folder.path / EVIDENCE)
         self._record(self._start_event(previous))
-        self._memory.set_last_run(PreviousRun(run.run_id, self._started, None, ""), folder.path)
-        self._record_decisions(tasks)
-        if log.damage:
-            raise RefusedError(f"{log.damage}; no log was touched", hint="name another folder with --output")
-        self._finish_left(left, tasks)
-        for task in tasks:
-            if task.rule.kind is RuleKind.JOURNAL and task.rule.name in journal_errors:
-                self._record(JournalRotated(task.rule.name, journal_errors[task.rule.name]))
-            if not run.stop.is_set():
-                RuleRun(task, run).carry_out()
-        self._record(LogsEnded(interrupted=run.stop.is_set()))
+        self._memory.set_last_run(PreviousRun(self._run.run_id, self._started, None, ""), folder.path)
+        self._carry_out_rules(named, left, journal_errors)
+        self._record(LogsEnded(interrupted=self._run.stop.is_set()))
         log.close()
         return self._conclude(log, folder)
+
+    def _carry_out_rules(
+        self, named: Sequence[Judged], left: LeftBehind, journal_errors: Mapping[str, str | None]
+    ) -> None:
+        tasks = self._decide(named, left)
+        if self._log and self._log.damage:
+            raise RefusedError(
+                f"{self._log.damage}; no log was touched", hint="name another folder with --output"
+            )
+        self._finish_left(left, tasks)
+        tasks.reverse()
+        while tasks:  # a task may name very many files: it is let go of as it is carried out
+            task = tasks.pop()
+            if task.rule.name in journal_errors:
+                self._record(JournalRotated(task.rule.name, journal_errors[task.rule.name]))
+            if not self._run.stop.is_set():
+                rule_run = RuleRun(task, self._run)
+                del task
+                rule_run.carry_out()
 
     def _finish_left(self, left: LeftBehind, tasks: Sequence[Task]) -> None:
         try:
@@ -228,15 +239,26 @@ class _Job:
         error = rotate_journals(journals[0].hook_limit_s, self._run.stop)
         return {rule.name: error for rule in journals}
 
-    def _make_tasks(self, left: LeftBehind) -> tuple[Task, ...]:
+    def _decide(self, named: Sequence[Judged], left: LeftBehind) -> list[Task]:
+        """Put on record what is decided for each file, and return what is to be done."""
         labels, now_s = self._run.labels, self._clock.now_s
         if self._asked.files is not None:
             (rule,) = self._policy.rules
-            return tuple(make_task_for(path, rule, labels) for path in self._asked.files)
+            return [self._record_decisions(rule, named)]
         # what the policy's own check holds is asked about again
         holds = [hold for hold in read_holds(self._state) if hold.by is HeldBy.HAND]
-        found = look_and_decide(self._policy, now_s, holds)
-        return tuple(make_task(item, labels, now_s, left.keys) for item in found)
+        return [
+            self._record_decisions(found.rule, judge_files(found, labels, now_s, left.keys))
+            for found in look_and_decide(self._policy, now_s, holds)
+        ]
+
+    def _record_decisions(self, rule: Rule, judged: Iterable[Judged]) -> Task:
+        targets: list[Target] = []
+        waiting = iter(judged)
+        while some := tuple(islice(waiting, _DECISIONS_AN_ENTRY)):
+            self._record(FilesDecided(rule.name, tuple(decision for decision, _ in some)))
+            targets += [target for _, target in some if target]
+        return Task(rule, tuple(targets))
 
     def _choose_folder(self) -> Path:
         if self._asked.output is not None:
@@ -259,20 +281,14 @@ class _Job:
             previous=previous,
         )
 
-    def _record_decisions(self, tasks: Sequence[Task]) -> None:
-        for task in tasks:
-            for start in range(0, len(task.decided), _DECISIONS_AN_ENTRY):
-                some = task.decided[start : start + _DECISIONS_AN_ENTRY]
-                self._record(FilesDecided(task.rule.name, some))
-
     def _conclude(self, log: EvidenceLog, folder: LogsFolder) -> LogsResult:
         """Derive the outcome from the evidence and certify it; when that fails, the outcome still stands."""
-        report = find_logs(log.entries)
+        report = find_logs(log.read())
         trouble = [log.damage] if log.damage else []
         digest = ""
         try:
             if not trouble:
-                digest = folder.certify(log, self._asked.key)
+                digest = folder.certify(log, report, self._asked.key)
                 forget_holds(self._state, report.start.holds, self._clock.now_s)
             ended = PreviousRun(self._run.run_id, self._started, stamp(self._clock.now()), digest)
             self._memory.set_last_run(ended, folder.path)

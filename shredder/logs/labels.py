@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import os
 import re
 
 # devices are no secret, and a report without them would be of no use
@@ -27,10 +28,18 @@ class Labels:
 
     def of(self, path: str) -> str:
         """Return the label of a path."""
+        if self._salt is not None:
+            digest = hmac.new(self._salt, os.fsencode(path), hashlib.sha256).hexdigest()
+            return f"hmac-sha256:{digest}"
+        plain = _plain(path)
+        return path if plain == path else self._distinguish(path, plain)
+
+    def _distinguish(self, path: str, plain: str) -> str:
+        """Two names that are not UTF-8 may be written alike, or like one that is: no path begins so."""
         label = self._known.get(path)
         if label is None:
-            label = self._make(path)
-            while label in self._taken:  # two names that are not UTF-8 may be written alike
+            label = f"(not UTF-8) {plain}"
+            while label in self._taken:
                 label += "'"
             self._known[path] = label
             self._taken.add(label)
@@ -48,12 +57,6 @@ class Labels:
         if self._salt:
             text = _PATH.sub(lambda found: self.of(found[0]), text)
         return _plain(text)
-
-    def _make(self, path: str) -> str:
-        if self._salt is None:
-            return _plain(path)
-        digest = hmac.new(self._salt, path.encode("utf-8", "surrogateescape"), hashlib.sha256).hexdigest()
-        return f"hmac-sha256:{digest}"
 
 
 def _plain(text: str) -> str:

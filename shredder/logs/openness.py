@@ -5,10 +5,11 @@ import errno
 import fcntl
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import Sequence
 
-from shredder.discover.openers import FileKey, Openers, find_openers
+from shredder.discover.openers import FileKey, find_openers
 from shredder.erase.transfer import StopFlag
+from shredder.log_model import LogFile
 from shredder.logs.clock import Clock
 
 _SETSIG = 10  # F_SETSIG, <linux/fcntl.h>
@@ -16,12 +17,12 @@ _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.02, 1.0
 
 
 def wait_until_closed(
-    files: Mapping[FileKey, str], limit_s: float, clock: Clock, stop: StopFlag
+    files: Sequence[LogFile], limit_s: float, clock: Clock, stop: StopFlag
 ) -> dict[FileKey, str]:
     """Return who still has which file open when nobody has, or at the time limit.
 
     Args:
-        files: device and inode of each, and its path.
+        files: as they are named now.
         limit_s: seconds.
         clock: waits.
         stop: ends the wait.
@@ -37,7 +38,7 @@ def wait_until_closed(
         pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
 
 
-def find_open(files: Mapping[FileKey, str]) -> dict[FileKey, str]:
+def find_open(files: Sequence[LogFile]) -> dict[FileKey, str]:
     """Return by whom files are open, those only that are.
 
     A process that cannot be looked at may have any file open; then the kernel decides, which grants a lease
@@ -45,18 +46,20 @@ def find_open(files: Mapping[FileKey, str]) -> dict[FileKey, str]:
     """
     if not files:
         return {}
-    openers = find_openers(files.keys())
+    openers = find_openers(file.key for file in files)
+    if not openers.found and not openers.doubt:
+        return {}
     found = {}
-    for key, path in files.items():
-        who = ", ".join(str(item) for item in openers.of(key)[:3])
-        if who or openers.doubt:
-            who = who or _ask_kernel(path, openers)
+    for file in files:
+        who = ", ".join(str(item) for item in openers.of(file.key)[:3])
+        if not who and openers.doubt:
+            who = _ask_kernel(file.path, openers.doubt)
         if who:
-            found[key] = who
+            found[file.key] = who
     return found
 
 
-def _ask_kernel(path: str, openers: Openers) -> str:
+def _ask_kernel(path: str, doubt: str) -> str:
     """Return who may have the file open; "" when the kernel says that nobody has."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -68,7 +71,7 @@ def _ask_kernel(path: str, openers: Openers) -> str:
     except OSError as error:
         if error.errno in (errno.EAGAIN, errno.EBUSY):
             return "somebody who cannot be seen"
-        return f"perhaps: {openers.doubt}"
+        return f"perhaps: {doubt}"
     else:
         with contextlib.suppress(OSError):
             fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)

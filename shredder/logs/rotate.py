@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from shredder.discover.openers import FileKey
 from shredder.erase.names import open_folder, rename
-from shredder.log_model import LogFile
+from shredder.log_model import LogFile, Version
 from shredder.statx import FileFacts, look_at
 
 _TRIES = 60
@@ -26,9 +26,7 @@ class Seen:
     """A file at one moment: which it is, and whether anybody has written to it since another moment."""
 
     key: FileKey
-    born_ns: int
-    size_bytes: int
-    mtime_ns: int
+    version: Version
 
 
 def look_in_folder(path: str, base: str) -> Seen:
@@ -41,10 +39,9 @@ def look_in_folder(path: str, base: str) -> Seen:
     folder = open_folder(base, folder_path or "/")
     try:
         facts = look_at(name, folder)
-        mtime_ns = os.stat(name, dir_fd=folder, follow_symlinks=False).st_mtime_ns
     finally:
         os.close(folder)
-    return Seen((facts.device, facts.inode), facts.born_ns, facts.size_bytes, mtime_ns)
+    return Seen((facts.device, facts.inode), Version(facts.size_bytes, facts.mtime_ns))
 
 
 def rename_live(file: LogFile, base: str, now_s: int, *, recreate: bool) -> Renamed:

@@ -1,40 +1,32 @@
 """One rule's turn: rename, release, wait, ask, summarise, shred; its service comes back whatever happens."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from shredder.discover.log_times import read_span
-from shredder.discover.openers import FileKey
 from shredder.erase.file_job import FileJob
 from shredder.errors import ShredderError
 from shredder.log_events import (
     FileResult,
     FilesShredded,
-    HoldAnswer,
-    HoldChecked,
     LineageRotated,
     RuleFailed,
     ServiceBack,
     ServiceReleased,
     StillOpen,
-    Summarised,
     Verdict,
 )
-from shredder.log_model import After, FileId, FileOutcome, FileState, ReadBack
-from shredder.log_policy import HeldBy, Hold, ReleaseKind, RuleKind
+from shredder.log_model import After, FileId, FileOutcome, FileState, Grade, LogFile, ReadBack
+from shredder.log_policy import ReleaseKind, RuleKind
 from shredder.logs.clock import elapsed_ms
-from shredder.logs.holds import add_hold, read_holds, release_hold
-from shredder.logs.hooks import Records, ask_hold, summarise
 from shredder.logs.journald import rotate_journals
 from shredder.logs.memory import Mark, Stopped, mark_of
 from shredder.logs.openness import find_open, wait_until_closed
-from shredder.logs.rotate import Seen, look_in_folder, rename_live
+from shredder.logs.rotate import look_in_folder, rename_live
+from shredder.logs.rule_hooks import is_clear, is_summarised
 from shredder.logs.service import Service
 from shredder.logs.shredding import Run, accepted, result_of, shred_jobs
 from shredder.logs.targets import Target, Task
-from shredder.plan.retention import is_overlong
-
-_NS = 10**9
 
 
 class RuleRun:
@@ -42,13 +34,13 @@ class RuleRun:
 
     def __init__(self, task: Task, run: Run) -> None:
         self._rule = task.rule
-        self._targets = task.targets
+        self._live = [target for target in task.targets if target.is_live]
+        self._due = [
+            target for target in task.targets if target.verdict is Verdict.DUE and not target.is_live
+        ]
         self._run = run
         self._service = Service(task.rule.release, task.rule.hook_limit_s, run.clock, run.stop)
         self._is_stopped = False
-        # by the file's key: what it is now; a live one gets another name, and more records, on the way
-        self._now = {target.key: target.file for target in task.targets}
-        self._seen: dict[FileKey, Seen] = {}
 
     def carry_out(self) -> None:
         """Take every step in its order. What goes wrong stands in the evidence."""
@@ -63,18 +55,21 @@ class RuleRun:
 
     def _take_steps(self) -> None:
         renamed = self._rename()
-        due = [target for target in self._targets if target.verdict is Verdict.DUE]
-        due = [target for target in due if target in renamed or not target.is_live]
-        if self._must_release(renamed, due):
+        self._due += [target for target in renamed if target.verdict is Verdict.DUE]
+        if self._must_release(renamed):
             self._release()
-        due = self._wait(due)
-        due = [target for target in due if self._is_unchanged(target)]
-        if due and not self._run.stop.is_set() and self._is_clear(due) and self._is_summarised(due):
-            self._shred([target for target in due if self._is_as_seen(target)])
+        self._due = self._wait(self._due)
+        self._due = [target for found in self._due for target in self._look_again(found)]
+        if self._due and not self._run.stop.is_set() and self._is_clear_and_summarised():
+            self._shred()
+
+    def _is_clear_and_summarised(self) -> bool:
+        files = [target.file for target in self._due]
+        return is_clear(self._rule, self._run, files) and is_summarised(self._rule, self._run, files)
 
     def _rename(self) -> list[Target]:
         """Rename the live files; where nobody is told to let go, only those that nobody has open."""
-        live = [target for target in self._targets if target.is_live]
+        live = self._live
         if self._rule.release.kind is ReleaseKind.NONE:
             live = self._wait(live)
         if live and self._rule.release.kind is not ReleaseKind.NONE:
@@ -87,26 +82,18 @@ class RuleRun:
             found = rename_live(target.file, target.base, self._run.clock.now_s, recreate=recreate)
             labels = self._run.labels
             error = None if found.error is None else labels.in_text(found.error, target.file.path)
-            self._record_rotation(target, found.path, error)
+            label = labels.of(target.file.path)
+            self._run.record(LineageRotated(self._rule.name, label, labels.of(found.path), error))
             if found.error is None:
-                self._now[target.key] = replace(target.file, path=found.path)
-                done.append(target)
+                done.append(replace(target, file=replace(target.file, path=found.path), label=label))
         return done
 
-    def _record_rotation(self, target: Target, path: str, error: str | None) -> None:
-        labels = self._run.labels
-        event = LineageRotated(self._rule.name, labels.of(target.file.path), labels.of(path), error)
-        self._run.record(event)
-
-    def _must_release(self, renamed: Sequence[Target], due: Sequence[Target]) -> bool:
+    def _must_release(self, renamed: Sequence[Target]) -> bool:
         is_journal = self._rule.kind is RuleKind.JOURNAL
         if self._run.stop.is_set() or (self._rule.release.kind is ReleaseKind.NONE and not is_journal):
             return False
         is_untold = self._rule.name in self._run.memory.untold()
-        return bool(renamed) or is_untold or bool(find_open(self._paths(due)))
-
-    def _paths(self, targets: Iterable[Target]) -> dict[FileKey, str]:
-        return {target.key: self._now[target.key].path for target in targets}
+        return bool(renamed) or is_untold or bool(find_open([target.file for target in self._due]))
 
     def _release(self) -> None:
         rule, service = self._rule, self._service
@@ -151,56 +138,47 @@ class RuleRun:
         """Return those that nobody has open any more."""
         clock = self._run.clock
         began = clock.monotonic()
-        still_open = wait_until_closed(self._paths(targets), self._rule.open_limit_s, clock, self._run.stop)
+        files = [target.file for target in targets]
+        still_open = wait_until_closed(files, self._rule.open_limit_s, clock, self._run.stop)
+        if not still_open:
+            return targets
         waited_ms = elapsed_ms(clock, began)
         for target in targets:
-            if target.key in still_open:
-                label = self._run.labels.of(target.file.path)
-                by = self._run.labels.in_text(still_open[target.key])
-                self._run.record(StillOpen(self._rule.name, label, by, waited_ms))
-        return [target for target in targets if target.key not in still_open]
+            if target.file.key in still_open:
+                by = self._run.labels.in_text(still_open[target.file.key])
+                self._run.record(StillOpen(self._rule.name, self._label(target), by, waited_ms))
+        return [target for target in targets if target.file.key not in still_open]
 
-    def _is_unchanged(self, target: Target) -> bool:
-        """A file that was written to, or replaced, since it was found due is not the one that is due."""
-        file = self._now[target.key]
-        seen = self._look(target)
-        if seen is None:
-            return False
-        if target.is_live:
-            grown = replace(file, size_bytes=seen.size_bytes, mtime_s=seen.mtime_ns // _NS)
-            self._now[target.key] = read_span(grown)
-        elif (seen.size_bytes, seen.mtime_ns // _NS) != (file.size_bytes, file.mtime_s):
-            self._keep(target, "it was written to after it was found due")
-            return False
-        self._seen[target.key] = seen
-        return True
+    def _look_again(self, target: Target) -> Iterator[Target]:
+        """Yield the file as it is now, or record why it is kept.
 
-    def _is_as_seen(self, target: Target) -> bool:
-        """What was written since the check and the summary looked would be lost to both."""
-        seen = self._look(target)
-        if seen is not None and seen != self._seen[target.key]:
-            self._keep(target, "it was replaced or written to while it was checked and summarised")
-            return False
-        return seen is not None
-
-    def _look(self, target: Target) -> Seen | None:
-        path = self._now[target.key].path
+        A live one has got records until its service let go. What else was written to, or replaced, since it
+        was found due is not what is due; where no command sees it first, shredding finds that out itself.
+        """
+        if not target.is_live and not self._rule.hold and not self._rule.summarise:
+            yield target
+            return
+        file = target.file
         try:
-            seen = look_in_folder(path, target.base)
+            seen = look_in_folder(file.path, target.base)
         except OSError as error:
             self._keep(target, f"it cannot be looked at ({error.strerror})")
-            return None
-        if seen.key != target.key:
+            return
+        if seen.key != file.key:
             self._keep(target, "it is another file than before")
-            return None
-        return seen
+        elif target.is_live:
+            grown = replace(file, size_bytes=seen.version.size_bytes, mtime_ns=seen.version.mtime_ns)
+            yield replace(target, file=read_span(grown))
+        elif seen.version != file.version:
+            self._keep(target, "it was written to after it was found due")
+        else:
+            yield target
 
     def _keep(self, target: Target, problem: str) -> None:
         """Record a file as untouched."""
-        file = FileId(target.file.device, target.file.inode, 0)
         outcome = FileOutcome(
             path=target.file.path,
-            file=file,
+            file=FileId(target.file.device, target.file.inode, 0),
             size_bytes=target.file.size_bytes,
             state=FileState.UNTOUCHED,
             predicted=None,
@@ -216,83 +194,37 @@ class RuleRun:
         self._run.record(FilesShredded(self._rule.name, (self._result(target, outcome),)))
 
     def _result(self, target: Target, outcome: FileOutcome) -> FileResult:
-        label = self._run.labels.of(target.file.path)
-        return result_of(outcome, label, self._now[target.key], self._run.labels)
+        return result_of(outcome, self._label(target), target.file, self._run.labels)
 
-    def _records(self, targets: Iterable[Target]) -> Records:
-        files = [self._now[target.key] for target in targets]
-        # what cannot be read may be as old as anything
-        from_s = min(0 if file.oldest_s is None else file.oldest_s for file in files)
-        to_s = max(max(file.newest_s or 0, file.mtime_s) for file in files)
-        return Records(tuple(file.path for file in files), from_s, to_s)
+    def _label(self, target: Target) -> str:
+        return target.label or self._run.labels.of(target.file.path)
 
-    def _is_clear(self, due: Sequence[Target]) -> bool:
-        rule, run = self._rule, self._run
-        if not rule.hold:
-            return True
-        records = self._records(due)
-        asked = ask_hold(rule, run.state, records, run.stop)
-        hold = self._note_hold(asked.answer)
-        run.record(
-            HoldChecked(
-                rule=rule.name,
-                answer=asked.answer,
-                exit_code=asked.ended.exit_code,
-                error=asked.ended.error,
-                from_s=records.from_s,
-                to_s=records.to_s,
-                since_s=hold.since_s if hold else None,
-                overlong=hold is not None and is_overlong(hold, rule, run.clock.now_s),
-            )
-        )
-        return asked.answer is HoldAnswer.CLEAR
-
-    def _note_hold(self, answer: HoldAnswer) -> Hold | None:
-        """Put on record that the check holds, or no longer does; returns its hold."""
-        rule, run = self._rule, self._run
-        now_s = run.clock.now_s
-        holds = [item for item in read_holds(run.state) if (item.name, item.by) == (rule.name, HeldBy.HOOK)]
-        known = next((item for item in holds if item.is_in_force(now_s)), None)
-        if answer is HoldAnswer.CLEAR:
-            if known:
-                release_hold(run.state, rule.name, HeldBy.HOOK, now_s)
-            return None
-        if known is None:
-            known = Hold(rule.name, HeldBy.HOOK, now_s, None, f"the policy's check: {answer}", "", None)
-            add_hold(run.state, known)
-        return known
-
-    def _is_summarised(self, due: Sequence[Target]) -> bool:
-        """Summarise each file once, also when an earlier run was killed before it could shred it."""
-        rule, run = self._rule, self._run
-        if not rule.summarise:
-            return True
-        marks = run.memory.marks()
-        fresh = [target for target in due if mark_of(rule.name, self._now[target.key]) not in marks]
-        if not fresh:
-            return True
-        found = summarise(rule, run.state, self._records(fresh), run.clock.now(), run.stop)
-        if found.error is None:
-            run.memory.set_marks({*marks, *(mark_of(rule.name, self._now[target.key]) for target in fresh)})
-        error = None if found.error is None else run.labels.in_text(found.error)
-        run.record(Summarised(rule.name, len(fresh), found.outputs, error))
-        return found.error is None
-
-    def _shred(self, due: Sequence[Target]) -> None:
-        by_path = {self._now[target.key].path: target for target in due}
+    def _shred(self) -> None:
+        begun: dict[str, Target] = {}
         gone: set[Mark] = set()
-        for outcomes in shred_jobs(map(self._job, due), self._rule, self._run):
-            results = tuple(self._result(by_path[outcome.path], outcome) for outcome in outcomes)
+        for outcomes in shred_jobs(self._jobs(begun), self._rule, self._run):
+            some = [(begun.pop(outcome.path), outcome) for outcome in outcomes]
+            results = tuple(self._result(target, outcome) for target, outcome in some)
             self._run.record(FilesShredded(self._rule.name, results))
-            touched = [item.path for item in outcomes if item.state is not FileState.UNTOUCHED]
-            gone.update(mark_of(self._rule.name, self._now[by_path[path].key]) for path in touched)
-        if self._rule.summarise:
+            if self._rule.summarise:
+                touched = [target.file for target, item in some if item.state is not FileState.UNTOUCHED]
+                gone.update(mark_of(self._rule.name, file) for file in touched)
+        if gone:
             self._run.memory.set_marks(self._run.memory.marks() - gone)
 
-    def _job(self, target: Target) -> FileJob:
-        path = self._now[target.key].path
-        folder, _, name = path.rpartition("/")
-        file = FileId(target.file.device, target.file.inode, self._seen[target.key].born_ns)
+    def _jobs(self, begun: dict[str, Target]) -> Iterator[FileJob]:
+        """Yield what is to be shredded; whose turn it is stands in `begun` by its path, and nowhere else."""
         keeps = self._rule.work.after is After.KEEP_NAME
         after = After.KEEP_NAME if keeps else After.UNLINK
-        return FileJob(path, target.base, folder or "/", name, file, accepted(self._rule.work), after)
+        accept = accepted(self._rule.work)
+        self._due.reverse()
+        while self._due:
+            target = self._due.pop()
+            begun[target.file.path] = target
+            yield _make_job(target.file, target.base, accept, after)
+
+
+def _make_job(file: LogFile, base: str, accept: frozenset[Grade], after: After) -> FileJob:
+    folder, _, name = file.path.rpartition("/")
+    identity = FileId(file.device, file.inode, 0)
+    return FileJob(file.path, base, folder or "/", name, identity, accept, after, file.version)

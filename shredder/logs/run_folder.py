@@ -4,14 +4,15 @@ Room for the certificate is reserved before anything is touched: a disk that fil
 """
 
 import contextlib
+import hashlib
 import os
-from collections.abc import Sequence
-from hashlib import sha256
 from pathlib import Path
 
 from shredder.certify.envelope import envelope_bytes, sign, to_bundle
-from shredder.certify.evidence import Entry, EvidenceLog, encode_entries, read_evidence
+from shredder.certify.evidence import EvidenceLog, read_evidence
 from shredder.certify.keys import PrivateKey, public_pem
+from shredder.certify.log_findings import find_logs
+from shredder.certify.log_reports import LogsReport
 from shredder.certify.log_statement import make_logs_statement
 from shredder.certify.statement import statement_bytes
 from shredder.errors import CertificateError, RefusedError, UndeliveredError
@@ -83,7 +84,7 @@ class LogsFolder:
         with contextlib.suppress(OSError):
             (self.path / _RESERVE).unlink()
 
-    def certify(self, log: EvidenceLog, key: PrivateKey) -> str:
+    def certify(self, log: EvidenceLog, report: LogsReport, key: PrivateKey) -> str:
         """Sign a certificate of a run that has ended; returns the digest of its evidence.
 
         The evidence is read back: a certificate over a file that somebody changed would be worth nothing.
@@ -92,13 +93,14 @@ class LogsFolder:
             UndeliveredError: the evidence is not as it was written, or the certificate cannot be written.
         """
         self.release()
-        written = encode_entries(log.entries)
         try:
-            if (self.path / EVIDENCE).read_bytes() != written:
-                raise UndeliveredError("the evidence was changed by somebody else during the run")
+            with open(self.path / EVIDENCE, "rb") as file:
+                if hashlib.file_digest(file, "sha256").hexdigest() != log.sha256:
+                    raise UndeliveredError("the evidence was changed by somebody else during the run")
         except OSError as error:
             raise UndeliveredError(f"the evidence cannot be read back ({error.strerror})") from None
-        return _certify(self.path, log.entries, written, key)
+        _certify(self.path, report, log.sha256, key)
+        return log.sha256
 
 
 def tidy_runs(runs: Path, key: PrivateKey) -> None:
@@ -143,16 +145,16 @@ def certify_killed(folder: Path, key: PrivateKey) -> str:
         (folder / _RESERVE).unlink(missing_ok=True)
     except OSError as error:
         raise UndeliveredError(f"{folder}: no certificate ({error.strerror})") from None
-    return _certify(folder, entries, whole, key)
+    digest = hashlib.sha256(whole).hexdigest()
+    _certify(folder, find_logs(entries), digest, key)
+    return digest
 
 
-def _certify(folder: Path, entries: Sequence[Entry], evidence: bytes, key: PrivateKey) -> str:
-    digest = sha256(evidence).hexdigest()
+def _certify(folder: Path, report: LogsReport, digest: str, key: PrivateKey) -> None:
     try:
-        envelope = sign(statement_bytes(make_logs_statement(entries, digest, EVIDENCE)), key)
+        envelope = sign(statement_bytes(make_logs_statement(report, digest, EVIDENCE)), key)
         replace_file(folder / PUBLIC_KEY, public_pem(key.public_key()))
         replace_file(folder / CERTIFICATE, envelope_bytes(envelope))
         replace_file(folder / BUNDLE, canonical(to_bundle(envelope)) + b"\n")
     except OSError as error:
         raise UndeliveredError(f"{folder}: no certificate ({error.strerror})") from None
-    return digest

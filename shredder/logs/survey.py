@@ -1,7 +1,6 @@
 """From a policy to what is there and what falls due: looks, decides, writes nothing."""
 
-from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from shredder.discover.lineages import Skipped, find_files, group_lineages
@@ -34,8 +33,8 @@ def look(policy: Policy) -> tuple[Found, ...]:
     return tuple(Found(rule, tuple(lineages), skipped, ()) for rule, lineages, skipped in _match(policy))
 
 
-def look_and_decide(policy: Policy, now_s: int, holds: Iterable[Hold]) -> tuple[Found, ...]:
-    """Return what is there and what is done with it.
+def look_and_decide(policy: Policy, now_s: int, holds: Iterable[Hold]) -> Iterator[Found]:
+    """Yield what is there and what is done with it, rule by rule.
 
     Records are read only where the decision hangs on them.
 
@@ -45,19 +44,29 @@ def look_and_decide(policy: Policy, now_s: int, holds: Iterable[Hold]) -> tuple[
         holds: all that are on record.
     """
     known = tuple(holds)
-    return tuple(_decide(rule, lineages, skipped, now_s, known) for rule, lineages, skipped in _match(policy))
+    for rule, lineages, skipped in _match(policy):
+        yield _decide(rule, lineages, skipped, now_s, known)
 
 
 def _match(policy: Policy) -> list[tuple[Rule, list[Lineage], tuple[Skipped, ...]]]:
     matched = [(rule, *find_files(rule.paths)) for rule in policy.rules]
-    counts = Counter(file.path for _, files, _ in matched for file in files)
-    shared = {path for path, count in counts.items() if count > 1}
+    shared = _find_shared(matched) if len(matched) > 1 else frozenset()
     found = []
     for rule, files, skipped in matched:
         own = [file for file in files if file.path not in shared]
         twice = [Skipped(file.path, "is named by several rules") for file in files if file.path in shared]
         found.append((rule, list(group_lineages(own, rule.kind)), (*skipped, *twice)))
     return found
+
+
+def _find_shared(matched: Iterable[tuple[Rule, tuple[LogFile, ...], object]]) -> frozenset[str]:
+    seen: set[str] = set()
+    shared: set[str] = set()
+    for _, files, _ in matched:
+        paths = {file.path for file in files}
+        shared |= paths & seen
+        seen |= paths
+    return frozenset(shared)
 
 
 def _decide(

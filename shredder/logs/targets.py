@@ -3,12 +3,15 @@
 import contextlib
 import os
 import stat
+import sys
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from functools import cache
+from typing import TypeAlias
 
 from shredder.discover.hard_links import find_names
-from shredder.discover.lineages import Skipped
+from shredder.discover.lineages import Skipped, make_file
 from shredder.discover.log_times import read_span
 from shredder.discover.openers import FileKey
 from shredder.erase.names import open_folder
@@ -31,30 +34,33 @@ _VERDICTS = {
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A file that something is done with. `base` is the trusted folder above it."""
+    """A file that something is done with.
+
+    `base` is the trusted folder above it. `label` is what the evidence calls it where that is no longer its
+    name, else "".
+    """
 
     file: LogFile
     base: str
     verdict: Verdict
     is_live: bool
-
-    @property
-    def key(self) -> FileKey:
-        """What its openers are known by."""
-        return (self.file.device, self.file.inode)
+    label: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What is to be done for one rule; `decided` is for the evidence."""
+    """What is to be done for one rule."""
 
     rule: Rule
     targets: tuple[Target, ...]
-    decided: tuple[FileDecision, ...]
 
 
-def make_task(found: Found, labels: Labels, now_s: int, begun: Collection[FileKey]) -> Task:
-    """Return what is to be done with what was found.
+# of one file what the evidence says, and what is to be done with it
+Judged: TypeAlias = tuple[FileDecision, Target | None]
+
+
+def judge_files(found: Found, labels: Labels, now_s: int, begun: Collection[FileKey]) -> Iterator[Judged]:
+    """Yield what was found, file by file.
 
     Args:
         found: decided.
@@ -62,22 +68,20 @@ def make_task(found: Found, labels: Labels, now_s: int, begun: Collection[FileKe
         now_s: seconds since 1970.
         begun: files that an earlier run has begun; they are finished in another way.
     """
-    targets: list[Target] = []
-    decided: list[FileDecision] = []
     for decision in found.decisions:
-        if (decision.file.device, decision.file.inode) in begun:
+        if decision.file.key in begun:
             continue
         verdict, why = _judge(decision, found.rule, now_s)
-        file = (
-            read_span(decision.file) if verdict is Verdict.DUE and _wants_span(found.rule) else decision.file
-        )
-        decided.append(_describe(file, verdict, why, labels))
+        file = decision.file
+        if verdict is Verdict.DUE and _wants_span(found.rule):
+            file = read_span(file)
+        described = _describe(file, verdict, why, labels)
         if verdict in (Verdict.DUE, Verdict.ROTATE):
-            targets.append(Target(file, find_base(found.rule, file.path), verdict, decision.is_live))
-    skipped = dict.fromkeys(found.skipped)
-    return Task(
-        found.rule, tuple(targets), (*decided, *(_describe_skipped(item, labels) for item in skipped))
-    )
+            yield described, Target(file, find_base(found.rule, file.path), verdict, decision.is_live)
+        else:
+            yield described, None
+    for item in dict.fromkeys(found.skipped):
+        yield _describe_skipped(item, labels), None
 
 
 def _wants_span(rule: Rule) -> bool:
@@ -85,7 +89,7 @@ def _wants_span(rule: Rule) -> bool:
     return rule.kind is not RuleKind.SPOOL or bool(rule.hold or rule.summarise)
 
 
-def make_task_for(path: str, rule: Rule, labels: Labels) -> Task:
+def judge_named(path: str, labels: Labels) -> Judged:
     """Return what is to be done with one file that was named by hand.
 
     Raises:
@@ -95,24 +99,12 @@ def make_task_for(path: str, rule: Rule, labels: Labels) -> Task:
         facts = os.lstat(path)
     except OSError as error:
         raise UsageError(f"cannot look at {path}: {error.strerror}") from None
-    file = LogFile(
-        path=path,
-        device=f"{os.major(facts.st_dev)}:{os.minor(facts.st_dev)}",
-        inode=facts.st_ino,
-        links=facts.st_nlink,
-        size_bytes=facts.st_size,
-        mtime_s=int(facts.st_mtime),
-        uid=facts.st_uid,
-        gid=facts.st_gid,
-        mode=stat.S_IMODE(facts.st_mode),
-        oldest_s=None,
-        newest_s=None,
-    )
+    file = make_file(path, facts)
     if stat.S_ISREG(facts.st_mode):
         file = read_span(file)
     decision = _describe(file, Verdict.DUE, "it was named by hand", labels)
     base = path.rpartition("/")[0] or "/"
-    return Task(rule, (Target(file, base, Verdict.DUE, is_live=False),), (decision,))
+    return decision, Target(file, base, Verdict.DUE, is_live=False)
 
 
 def find_base(rule: Rule, path: str) -> str:
@@ -132,6 +124,7 @@ def matches_rule(rule: Rule, path: str) -> bool:
     return False
 
 
+@cache
 def _written_out(pattern: str) -> str:
     parts = pattern.split("/")[1:-1]
     count = next((at for at, part in enumerate(parts) if is_wild(part)), len(parts))
@@ -166,7 +159,7 @@ def _describe(file: LogFile, verdict: Verdict, why: str, labels: Labels) -> File
         oldest_s=file.oldest_s,
         newest_s=file.newest_s,
         verdict=verdict,
-        why=labels.in_text(why, file.path),
+        why=sys.intern(labels.in_text(why, file.path)),
     )
 
 

@@ -22,7 +22,7 @@ def make_rule(**changes: Any) -> Rule:
     return replace(make_policy(text).rules[0], **changes)
 
 
-def make_file(name: str = "access.log.1", **changes: Any) -> LogFile:
+def make_file(name: str = "access.log.1", mtime_s: int = NOW_S, **changes: Any) -> LogFile:
     """Return a file of 100 bytes, last changed now, whose records nobody read."""
-    file = LogFile(f"/var/log/web/{name}", "254:0", 12, 1, 100, NOW_S, 0, 0, 0o640, None, None)
-    return replace(file, **changes)
+    path, mtime_ns = f"/var/log/web/{name}", mtime_s * 10**9
+    return replace(LogFile(path, "254:0", 12, 1, 100, mtime_ns, 0, 0, 0o640, None, None), **changes)

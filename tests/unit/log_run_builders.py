@@ -189,7 +189,9 @@ def moved_run() -> list[LogRecorded]:
 def state_logs(happened: Iterable[LogRecorded]) -> dict[str, Any]:
     """The statement about these events."""
     entries = chain(_widen(happened))
-    return make_logs_statement(entries, hashlib.sha256(encode_entries(entries)).hexdigest(), EVIDENCE_NAME)
+    return make_logs_statement(
+        find_logs(entries), hashlib.sha256(encode_entries(entries)).hexdigest(), EVIDENCE_NAME
+    )
 
 
 def report_logs(happened: Iterable[LogRecorded]) -> LogsReport:

@@ -1,5 +1,6 @@
 """The evidence log: what is written can be read, and nothing else can."""
 
+import hashlib
 import resource
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -81,6 +82,14 @@ def test_a_full_disk_leaves_good_lines_in_the_file_and_all_in_memory(tmp_path: P
     assert log.entries[:-1] == chain(HAPPENED)
     assert path.read_bytes() == LINES[0] + LINES[1]
     assert read_evidence(path.read_bytes(), "evidence") == chain(HAPPENED[:2])
+
+
+def test_the_digest_is_that_of_the_file(tmp_path: Path) -> None:
+    log = EvidenceLog(tmp_path / "evidence.jsonl")
+    fill(log)
+    log.close()
+    assert log.sha256 == hashlib.sha256((tmp_path / "evidence.jsonl").read_bytes()).hexdigest()
+    assert tuple(log.read()) == log.entries == chain(HAPPENED)
 
 
 def test_stamps_are_utc_to_the_millisecond() -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from shredder.certify.envelope import envelope_bytes, read_envelope, sign
 from shredder.certify.kinds import find_any
+from shredder.certify.log_listing import LISTED_FILES
 from shredder.certify.log_predicate import read_logs_predicate, read_logs_statement
 from shredder.certify.log_reports import FileVerdict
 from shredder.certify.render import render_text
@@ -344,6 +345,47 @@ def _without_end(happened: list[LogRecorded]) -> list[LogRecorded]:
     return happened[:-1]
 
 
+def test_of_very_many_files_those_with_problems_are_listed_first_and_all_are_counted() -> None:
+    paths = [f"/var/log/web/{number}" for number in range(LISTED_FILES + 5)]
+    young = [f"/var/log/web/young-{number}" for number in range(LISTED_FILES + 3)]
+    results = [make_result(path) for path in paths]
+    results[-1] = replace(results[-1], grade=Grade.MOVED, reason="copy-on-write")
+    happened = made(
+        make_start(),
+        decide(*map(make_decision, paths)),
+        decide(*(make_decision(path, Verdict.NOT_DUE) for path in young)),
+        shred(*results),
+        END,
+    )
+    (rule,) = state_logs(happened)["predicate"]["rules"]
+    assert len(rule["files"]) == len(rule["not_due"]) == LISTED_FILES
+    assert (rule["files_not_listed"], rule["not_due_not_listed"]) == ("5", "3")
+    assert rule["files"][0]["path"] == paths[-1]
+    assert rule["files"][0]["problems"] == ["moved: copy-on-write"]
+    assert rule["totals"] == [
+        {
+            "verdict": "overwritten, proven",
+            "files": str(LISTED_FILES + 4),
+            "size_bytes": str((LISTED_FILES + 4) * 5000),
+        },
+        {"verdict": "overwritten, old bytes elsewhere", "files": "1", "size_bytes": "5000"},
+        {"verdict": "not due", "files": str(LISTED_FILES + 3), "size_bytes": str((LISTED_FILES + 3) * 5000)},
+    ]
+    told = "\n".join(state_logs(happened)["predicate"]["claims"])
+    assert "web: 8 files are counted here and named in the evidence alone." in told
+    assert report_logs(happened).exit_code is ExitCode.INCOMPLETE
+
+
+def test_a_problem_counts_even_where_its_file_is_not_listed() -> None:
+    paths = [f"/var/log/web/{number}" for number in range(LISTED_FILES + 1)]
+    results = [make_result(path, grade=Grade.MOVED) for path in paths]
+    results[-1] = replace(results[-1], mismatches=(Range(0, 512),))
+    happened = made(make_start(), decide(*map(make_decision, paths)), shred(*results), END)
+    report = report_logs(happened)
+    assert paths[-1] not in {file.path for rule in report.rules for file in rule.files}
+    assert report.exit_code is ExitCode.MISMATCH
+
+
 @pytest.mark.parametrize(
     ("happened", "said"),
     [
@@ -356,7 +398,7 @@ def _without_end(happened: list[LogRecorded]) -> list[LogRecorded]:
         ([make_start(), decide(), decide()], "decides twice"),
         ([make_start(), CLEAR, decide()], "decides after the first step"),
         ([make_start(), CLEAR, LeftoversFound((), (), ())], "too late"),
-        ([make_start(), shred()], "on which nothing was decided"),
+        ([make_start(), shred()], "which is not due"),
         (_without_end(run(shred(), shred())), "not due, or done already"),
         ([make_start(), decide(make_decision(verdict=Verdict.HELD)), shred()], "is not due"),
         ([make_start(), decide(make_decision(verdict=Verdict.NOT_DUE)), shred()], "is not due"),
