@@ -71,7 +71,7 @@ class Table:
 
     def tables(self, key: str) -> tuple["Table", ...]:
         """Return a list of tables below this one; empty when it is not there."""
-        found = self._take(key, list, "a list of tables") or []
+        found = self._take(key, list, f"a list of tables, [[{key}]]") or []
         if not all(isinstance(item, dict) for item in found):
             raise self.error(key, f"is not a list of tables, [[{key}]]")
         return tuple(Table(item, f"{self.where}: [[{key}]] {at}") for at, item in enumerate(found, start=1))

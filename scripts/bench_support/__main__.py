@@ -12,14 +12,14 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from bench_support.figures import figures, markdown
-from bench_support.ours import bare_start_up_s, named_target, peak_memory_bytes, start_up_s, wipe
+from bench_support.figures import figures, log_figures, markdown
+from bench_support.logs import Measured, measure_logs
+from bench_support.ours import bare_start_up_s, memory_of_wipe_bytes, named_target, start_up_s, wipe
 from bench_support.peers import PEERS, Peer
 from bench_support.system import MIB, BenchError, Target, cpu_name, loop_devices, tell, uses_direct
 
 _START_UPS = 15
 _AT_ONCE = (1, 2, 4)
-_Measured = dict[str, list[float]]
 
 
 def main() -> int:
@@ -30,7 +30,7 @@ def main() -> int:
         tell("error: only root can make loop devices and write to devices")
         return 1
     try:
-        return _report(*_measure(options), options)
+        return _report(*(measure_logs(options.rounds) if options.logs else _measure(options)), options)
     except BenchError as error:
         tell(f"error: {error}")
         return 1
@@ -41,15 +41,19 @@ def main() -> int:
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5, help="alternating runs of each (default: 5)")
+    parser.add_argument("--logs", action="store_true", help="measure the shredding of logs, not of disks")
     parser.add_argument("--size-mib", type=int, default=2048, help="size of the loop device (default: 2048)")
     parser.add_argument("--device", help="overwrite this block device instead of a loop device on tmpfs")
     parser.add_argument("--confirm", metavar="DIGEST", help="what --device asks for")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all values to FILE")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.logs and options.device:
+        parser.error("--device belongs to disks: --logs makes its own")
+    return options
 
 
-def _measure(options: argparse.Namespace) -> tuple[_Measured, list[str]]:
-    values: _Measured = defaultdict(list)
+def _measure(options: argparse.Namespace) -> tuple[Measured, list[str]]:
+    values: Measured = defaultdict(list)
     missing = [peer.name for peer in PEERS if not peer.is_installed]
     notes = [f"not installed, skipped: {', '.join(missing)} (--peers installs them)"] if missing else []
     with _device_under_test(options) as target:
@@ -74,7 +78,7 @@ def _device_under_test(options: argparse.Namespace) -> Iterator[Target]:
         yield target
 
 
-def _alternate(values: _Measured, target: Target) -> None:
+def _alternate(values: Measured, target: Target) -> None:
     """One run of each in turn, so that a busy moment of the machine hits all alike."""
     rows: dict[str, Callable[[], float]] = {
         peer.name: _bind(peer, target) for peer in PEERS if peer.is_installed and not peer.slow
@@ -90,7 +94,7 @@ def _bind(peer: Peer, target: Target) -> Callable[[], float]:
     return lambda: peer.measure(target)
 
 
-def _measure_once(values: _Measured, target: Target) -> list[str]:
+def _measure_once(values: Measured, target: Target) -> list[str]:
     """What takes long: the slow peers, and the 35 passes of Gutmann, whose median pass counts."""
     _take(values, "gutmann", median(wipe((target,), "gutmann", "none").pass_rates()))
     slow = [peer for peer in PEERS if peer.is_installed and peer.slow]
@@ -99,23 +103,23 @@ def _measure_once(values: _Measured, target: Target) -> list[str]:
     return ["gutmann (median of its passes)", *[peer.name for peer in slow]]
 
 
-def _measure_several(values: _Measured, size_bytes: int, rounds: int) -> None:
+def _measure_several(values: Measured, size_bytes: int, rounds: int) -> None:
     with loop_devices(max(_AT_ONCE), size_bytes) as targets:
         for _ in range(rounds):
             for count in _AT_ONCE:
                 rate = wipe(tuple(targets[:count]), "random", "none").overall_rate()
                 _take(values, f"{count} device{'s' if count > 1 else ''}", rate)
         for count in (1, 4):
-            values[f"memory of {count}"].append(peak_memory_bytes(tuple(targets[:count])))
+            values[f"memory of {count}"].append(memory_of_wipe_bytes(tuple(targets[:count])))
 
 
-def _take(values: _Measured, name: str, rate: float) -> None:
+def _take(values: Measured, name: str, rate: float) -> None:
     tell(f"{name:<16} {rate / 1e9:6.2f} GB/s")
     values[name].append(rate)
 
 
-def _report(values: _Measured, notes: list[str], options: argparse.Namespace) -> int:
-    lines = figures(values)
+def _report(values: Measured, notes: list[str], options: argparse.Namespace) -> int:
+    lines = log_figures(values) if options.logs else figures(values)
     machine = f"{cpu_name()}, {os.cpu_count()} cores, Linux {os.uname().release}"
     print(f"\n{machine}; medians of {options.rounds} alternating runs\n")
     for note in notes:

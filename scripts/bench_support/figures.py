@@ -81,6 +81,37 @@ def figures(values: Values) -> list[Figure]:
     return lines
 
 
+_LOG_RATIOS: tuple[tuple[str, str, str, float | None], ...] = (
+    (
+        "10,000 files of 4 KiB, verified / find and xargs with shred -n1 -u",
+        "small shred",
+        "small verified",
+        6.0,
+    ),
+    ("10,000 files of 4 KiB, not verified / the same", "small shred", "small unverified", None),
+    ("one log of 2 GiB, verified / shred -n1 -u", "big shred", "big verified", 1.2),
+    ("one log of 2 GiB, not verified / shred -n1 -u", "big shred", "big unverified", 2.0),
+    ("10,000 files: overwriting them / the whole command", "small engine", "small verified", None),
+    ("one log of 2 GiB: overwriting it / the whole command", "big engine", "big verified", None),
+)
+
+
+def log_figures(values: Values) -> list[Figure]:
+    """Return the table's lines for logs.
+
+    Args:
+        values: by name, in seconds or bytes (memory), one a run; the shorter time is the higher speed.
+    """
+    lines = [Figure(name, _ratio(values, over, under), must) for name, over, under, must in _LOG_RATIOS]
+    memory = _median(values, "memory")
+    memory_mib = None if memory is None else memory / _MIB
+    lines.append(Figure("memory, 100,000 files", memory_mib, 100, unit="MiB", at_most=True))
+    for name in ("none due", "all due"):
+        check = _median(values, name)
+        lines.append(Figure(f"due check, 100,000 files, {name}", check, 3, unit="s", at_most=True))
+    return lines
+
+
 def _median(values: Values, name: str) -> float | None:
     return median(values[name]) if values.get(name) else None
 
@@ -106,7 +137,9 @@ def markdown(lines: Sequence[Figure]) -> str:
 
 
 def _number(value: float, unit: str) -> str:
-    return f"{value:.0f} {unit}" if unit else f"{value:.2f}"
+    if not unit:
+        return f"{value:.2f}"
+    return f"{value:.1f} s" if unit == "s" else f"{value:.0f} {unit}"
 
 
 def _bound(value: float | None, line: Figure) -> str:

@@ -1,9 +1,7 @@
 """Runs shredder as its users do, and reads what its evidence says of the time."""
 
 import json
-import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -11,10 +9,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from bench_support.memory import peak_memory_bytes
 from bench_support.system import BenchError, Target, run, wall_s
 
 _SHREDDER = str(Path(sys.executable).with_name("shredder"))
-_SAMPLE_EVERY_S = 0.01
 
 
 class Evidence:
@@ -76,19 +74,10 @@ def wipe(targets: tuple[Target, ...], method: str, verify: str) -> Evidence:
         return Evidence(folder)
 
 
-def peak_memory_bytes(targets: tuple[Target, ...]) -> int:
-    """Return the peak proportional set size of the command with its workers, pass and verification."""
+def memory_of_wipe_bytes(targets: tuple[Target, ...]) -> int:
+    """Return the peak memory of the command with its workers, pass and verification."""
     with _prepared(targets, "random", "full") as (words, _):
-        process = subprocess.Popen(
-            words, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        peak = 0
-        while process.poll() is None:
-            peak = max(peak, sum(_pss_bytes(pid) for pid in _family(process.pid)))
-            time.sleep(_SAMPLE_EVERY_S)
-    if process.returncode != 0:
-        raise BenchError(f"{' '.join(words)} exited {process.returncode}")
-    return peak
+        return peak_memory_bytes(words)
 
 
 def start_up_s() -> float:
@@ -128,30 +117,3 @@ def _only_unseen(target: Target) -> bool:
 def _plan(paths: tuple[str, ...], options: list[str]) -> dict[str, Any]:
     plan: dict[str, Any] = json.loads(run([_SHREDDER, "plan", *paths, *options, "--json"]))
     return plan
-
-
-def _family(parent: int) -> list[int]:
-    """The process and all that descend from it."""
-    children: dict[int, list[int]] = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            children.setdefault(_parent_of(int(entry.name)), []).append(int(entry.name))
-    found = [parent]
-    for pid in found:  # it grows while it is walked
-        found += children.get(pid, [])
-    return found
-
-
-def _parent_of(pid: int) -> int:
-    try:
-        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-    except OSError:
-        return 0
-
-
-def _pss_bytes(pid: int) -> int:
-    try:
-        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-    except OSError:
-        return 0  # it has ended
-    return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:")), 0)

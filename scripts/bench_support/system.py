@@ -1,6 +1,7 @@
 """Runs programs, and makes the devices under test: loop devices over files on a tmpfs of their own."""
 
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -38,18 +39,24 @@ def run(words: Sequence[str | Path]) -> str:
     Raises:
         BenchError: it failed; the text is all that it said.
     """
-    done = subprocess.run(
-        [str(word) for word in words],
+    command = [str(word) for word in words]
+    with subprocess.Popen(
+        command,
         stdin=subprocess.DEVNULL,
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
         errors="replace",  # nwipe prints bytes that are no text
-        check=False,
-    )
-    if done.returncode != 0:
-        said = f"{done.stdout}{done.stderr}".strip()
-        raise BenchError(f"{' '.join(map(str, words))} exited {done.returncode}:\n{said}")
-    return done.stdout
+        process_group=0,
+    ) as process:
+        try:
+            told, complaints = process.communicate()
+        except BaseException:
+            os.killpg(process.pid, signal.SIGKILL)  # with all that it started
+            raise
+    if process.returncode != 0:
+        raise BenchError(f"{' '.join(command)} exited {process.returncode}:\n{f'{told}{complaints}'.strip()}")
+    return told
 
 
 def wall_s(words: Sequence[str | Path]) -> float:

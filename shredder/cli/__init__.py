@@ -45,7 +45,7 @@ class _LazyGroup(click.Group):
 )
 @click.version_option(__version__, prog_name="shredder", message="%(prog)s %(version)s")
 def shell() -> None:
-    """Overwrite disks, verify what was written, and sign a certificate of it."""
+    """Overwrite disks and logs, verify what was written, and sign a certificate of it."""
 
 
 def say(message: str, hint: str | None = None) -> None:

@@ -4,6 +4,7 @@ import json
 import os
 import pwd
 import time
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -13,6 +14,7 @@ import click
 
 from shredder.cli import say
 from shredder.cli.logs_show import (
+    describe_begun,
     describe_check,
     describe_decisions,
     describe_files,
@@ -30,14 +32,16 @@ from shredder.logs.by_hand import narrow_policy, policy_for_file, with_grade
 from shredder.logs.check import check_policy
 from shredder.logs.holds import add_hold, read_holds, release_hold
 from shredder.logs.job import Asked
+from shredder.logs.left_behind import list_begun
 from shredder.logs.load import load_policy
 from shredder.logs.policy import find_rule
-from shredder.logs.survey import look, look_and_decide, with_spans
+from shredder.logs.survey import Found, look, look_and_decide, with_spans
 from shredder.plan.retention import explain
 from shredder.records import to_json
 from shredder.units import printable
 
-_POLICY = click.argument("policy", type=click.Path(path_type=Path))
+_FILE = click.Path(path_type=Path, readable=False)  # what cannot be read is said in our words
+_POLICY = click.argument("policy", type=_FILE)
 _NAME = click.argument("name")
 
 
@@ -57,7 +61,7 @@ def command() -> None:
 )
 @json_option
 def check(policy: Path, logrotate: Path, as_json: bool) -> None:
-    """Check a policy, and say how long a record can live and what undoes the promise."""
+    """Say how long a record can live, and what undoes the promise."""
     checked = check_policy(load_policy(policy), read_rotations(logrotate))
     if as_json:
         _print_json(to_json(checked))
@@ -71,7 +75,7 @@ def check(policy: Path, logrotate: Path, as_json: bool) -> None:
 @_POLICY
 @json_option
 def list_files(policy: Path, as_json: bool) -> None:
-    """List the files of a policy, and point out what else may hold what they held."""
+    """List the files of a policy, and what else may hold what they held."""
     found = tuple(map(with_spans, look(load_policy(policy))))
     folders = {lineage.path.rpartition("/")[0] or "/" for item in found for lineage in item.lineages}
     residue = find_residue(sorted(folders))
@@ -91,16 +95,14 @@ def list_files(policy: Path, as_json: bool) -> None:
 
 
 @command.command("shred")
-@click.argument("policy", type=click.Path(path_type=Path), required=False)
+@click.argument("policy", type=_FILE, required=False)
 @click.option(
     "--require",
     type=click.Choice([grade.value for grade in Grade]),
     help="The least grade: what cannot reach it stays untouched.  [default: the policy's]",
 )
 @click.option("--dry-run", is_flag=True, help="Say what would happen and why; nothing is written or run.")
-@click.option(
-    "--file", "file", type=click.Path(path_type=Path), help="Shred this file now, whatever its age."
-)
+@click.option("--file", "file", type=_FILE, help="Shred this file now, whatever its age.")
 @click.option(
     "--keep-name", is_flag=True, help="With --file: overwrite it, and leave its name to the caller."
 )
@@ -119,7 +121,7 @@ def shred(
     key: Path | None,
     as_json: bool,
 ) -> int:
-    """Shred what falls due by POLICY, or one file; write the certificate.
+    """Shred what falls due, or one file; write the certificate.
 
     The exit code is 0 only when everything due was shredded at the grade that is required.
     """
@@ -151,7 +153,12 @@ def _choose(policy: Path | None, file: Path | None, *, keep_name: bool) -> Polic
 def _preview(policy: Path, *, as_json: bool) -> None:
     now_s = int(time.time())
     loaded = load_policy(policy)
-    found = tuple(look_and_decide(loaded, now_s, read_holds(Path(loaded.state))))
+    begun = list_begun(Path(loaded.state))
+    known = {(entry.device, entry.inode) for entry in begun}
+    # their last change is that of the run that had begun them, which says nothing of their age
+    found = tuple(
+        _without(item, known) for item in look_and_decide(loaded, now_s, read_holds(Path(loaded.state)))
+    )
     if as_json:
         rules = [
             {
@@ -164,12 +171,19 @@ def _preview(policy: Path, *, as_json: bool) -> None:
             }
             for item in found
         ]
-        _print_json({"now_s": now_s, "rules": rules})
+        _print_json({"now_s": now_s, "begun": [entry.path for entry in begun], "rules": rules})
         return
+    if begun:
+        click.echo(describe_begun(begun) + "\n")
     click.echo("\n\n".join(describe_decisions(item, now_s) for item in found))
     for item in found:
         for skipped in item.skipped:
             say(f"{skipped.path} is left alone: {skipped.reason}")
+
+
+def _without(found: Found, keys: Collection[tuple[str, int]]) -> Found:
+    kept = tuple(item for item in found.decisions if (item.file.device, item.file.inode) not in keys)
+    return replace(found, decisions=kept)
 
 
 @command.command("hold")
@@ -180,7 +194,7 @@ def _preview(policy: Path, *, as_json: bool) -> None:
     "--reason", required=True, metavar="TEXT", help="Why; it stands in the evidence of the next run."
 )
 def hold(policy: Path, name: str, until: str, reason: str) -> None:
-    """Keep the files of the rule NAME from being shredded until a date."""
+    """Keep the files of the rule NAME until a date."""
     now_s = int(time.time())
     loaded = _load_with(policy, name)
     until_s = _read_until(until, now_s)

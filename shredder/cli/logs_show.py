@@ -5,6 +5,7 @@ from datetime import datetime
 
 from shredder.cli.tables import render_table
 from shredder.discover.residue import Residue
+from shredder.erase.unfinished import Entry
 from shredder.log_model import LogFile
 from shredder.logs.check import Checked, Promise
 from shredder.logs.survey import Found
@@ -29,7 +30,7 @@ def list_warnings(checked: Checked) -> Iterator[str]:
         if promise.logs and promise.life.longest_s is None:
             yield f"{promise.rule}: the life of a record has {promise.life}"
         if not promise.logs:
-            yield f"{promise.rule}: no file is there now"
+            yield f"{promise.rule}: no file is there now" + (f": {promise.why}" if promise.why else "")
     for path in checked.strays:
         yield f"{path} belongs to a log of the policy, and no path of its rule matches it"
     for skipped in checked.skipped:
@@ -52,6 +53,13 @@ def describe_residue(residue: Iterable[Residue]) -> str:
     """Return what else may hold what the logs held."""
     rows = [(item.kind, item.where, item.detail) for item in residue]
     return render_table(("ALSO THERE", "WHERE", "WHAT IT IS"), rows) if rows else ""
+
+
+def describe_begun(begun: Iterable[Entry]) -> str:
+    """Return the files that an earlier run had begun."""
+    rows = [("finish", entry.path, binary_size(entry.size_bytes)) for entry in begun]
+    head = f"first, whatever their age: {len(rows)} that an earlier run had begun, unless held by hand"
+    return f"{head}\n{render_table(('ACTION', 'FILE', 'SIZE'), rows)}"
 
 
 def describe_decisions(found: Found, now_s: int) -> str:

@@ -16,7 +16,7 @@ from shredder.logs.systemctl import Systemctl
 from shredder.records import to_json
 from shredder.units import printable
 
-_POLICY = click.argument("policy", type=click.Path(path_type=Path))
+_POLICY = click.argument("policy", type=click.Path(path_type=Path, readable=False))
 
 
 @click.group("schedule")

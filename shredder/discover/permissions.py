@@ -46,12 +46,12 @@ def distrust_log_folder(path: str) -> str:
     try:
         facts = os.lstat(path)
     except OSError as error:
-        return f"{path} cannot be looked at ({error.strerror})"
+        return f"cannot be looked at ({error.strerror})"
     if stat.S_ISLNK(facts.st_mode):
-        return f"{path} is a symbolic link"
+        return "is a symbolic link"
     if not stat.S_ISDIR(facts.st_mode):
-        return f"{path} is not a folder"
-    return f"{path} can be written to by everybody" if facts.st_mode & stat.S_IWOTH else ""
+        return "is not a folder"
+    return "can be written to by everybody" if facts.st_mode & stat.S_IWOTH else ""
 
 
 def _follow(path: Path) -> Path:

@@ -168,15 +168,34 @@ def _sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
+def read_unfinished(path: Path) -> tuple[Entry, ...]:
+    """Return what a list holds now, whoever has it; nothing is changed.
+
+    Raises:
+        UsageError: it cannot be read, or is not such a list.
+    """
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return ()
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from None
+    return tuple(_parse(data.split(b"\n")[:-1], str(path))[0].values())
+
+
 def _read(descriptor: int, where: str) -> tuple[dict[_Key, Entry], set[_Key]]:
     data = b""
     while chunk := os.pread(descriptor, 1 << 20, len(data)):
         data += chunk
-    entries: dict[_Key, Entry] = {}
-    renamed: set[_Key] = set()
     *lines, cut_off = data.split(b"\n")
     # what was cut off must not join the next line
     os.ftruncate(descriptor, len(data) - len(cut_off))
+    return _parse(lines, where)
+
+
+def _parse(lines: list[bytes], where: str) -> tuple[dict[_Key, Entry], set[_Key]]:
+    entries: dict[_Key, Entry] = {}
+    renamed: set[_Key] = set()
     for number, line in enumerate(lines, start=1):
         try:
             _take(entries, renamed, *json.loads(line))

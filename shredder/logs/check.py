@@ -1,5 +1,6 @@
 """What a policy really promises on this machine: how long a record can live, and what undoes it."""
 
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -7,6 +8,7 @@ from shredder.discover.lineages import Skipped, find_strays
 from shredder.discover.logrotate import find_rotation
 from shredder.log_policy import Policy, Rotation, Rule
 from shredder.logs.survey import Found, look
+from shredder.logs.unit_sandbox import fixed_folder
 from shredder.plan.promises import Life, find_conflicts, longest_life
 
 
@@ -14,11 +16,13 @@ from shredder.plan.promises import Life, find_conflicts, longest_life
 class Promise:
     """What holds for some logs of one rule: those for which it is the same.
 
-    `logs` are the live files' paths, empty where no file is there. `warnings` say what undoes the promise.
+    `logs` are the live files' paths, empty where no file is there; `why` says why, as far as the folders
+    tell. `warnings` say what undoes the promise.
     """
 
     rule: str
     logs: tuple[str, ...]
+    why: str
     life: Life
     rotated_by: str
     warnings: tuple[str, ...]
@@ -61,7 +65,19 @@ def _promise(rule: Rule, paths: tuple[str, ...], gap_s: int, rotation: Rotation 
     return Promise(
         rule=rule.name,
         logs=paths,
+        why="" if paths else _why_none(rule),
         life=longest_life(rule, gap_s, rotation),
         rotated_by=f"logrotate ({rotation.where})" if rotation else "",
         warnings=tuple(find_conflicts(rule, gap_s, rotation)) if rotation else (),
     )
+
+
+def _why_none(rule: Rule) -> str:
+    """A name that was mistyped, and a folder that only root may see, look like logs that are not there."""
+    for pattern in rule.paths:
+        folder = fixed_folder(pattern)
+        if not os.path.lexists(folder):
+            return f"{folder} is not there"
+        if not os.access(folder, os.R_OK | os.X_OK):
+            return f"{folder} cannot be looked at by this user"
+    return ""

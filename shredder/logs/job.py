@@ -34,7 +34,7 @@ from shredder.logs.commands import run_command
 from shredder.logs.holds import forget_holds, read_holds
 from shredder.logs.journald import rotate_journals
 from shredder.logs.labels import Labels
-from shredder.logs.left_behind import LeftBehind
+from shredder.logs.left_behind import UNFINISHED, LeftBehind
 from shredder.logs.memory import Memory
 from shredder.logs.rule_run import RuleRun
 from shredder.logs.run_folder import certify_killed, certify_run, open_run_folder, tidy_runs
@@ -49,7 +49,6 @@ _NOTIFY_LIMIT_S = 60
 _LOCK_PATIENCE_S = 60
 _LOCK_PAUSE_S = 0.5
 _RUNS = "runs"
-_UNFINISHED = "unfinished"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +121,7 @@ def _take_lock(state: Path, clock: Clock, stop: StopFlag, *, is_patient: bool) -
     ends_at = clock.monotonic() + (_LOCK_PATIENCE_S if is_patient else 0)
     while True:
         try:
-            return Unfinished(state / _UNFINISHED)
+            return Unfinished(state / UNFINISHED)
         except RefusedError:
             if clock.monotonic() >= ends_at or stop.is_set():
                 raise

@@ -1,11 +1,13 @@
 """What an earlier run left behind: files that it had begun, and services that it had stopped."""
 
 from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 from shredder.discover.openers import FileKey
 from shredder.erase.file_job import FileJob
 from shredder.erase.leftovers import find_leftovers
 from shredder.erase.transfer import StopFlag
+from shredder.erase.unfinished import Entry, read_unfinished
 from shredder.log_events import FilesShredded, Left, LeftoversFound, ServiceBack
 from shredder.log_model import After
 from shredder.log_policy import HeldBy, Policy, Rule
@@ -17,6 +19,19 @@ from shredder.logs.shredding import Run, result_of, shred_jobs
 from shredder.logs.targets import matches_rule
 
 NO_RULE = "(no rule)"
+UNFINISHED = "unfinished"
+
+
+def list_begun(state: Path) -> tuple[Entry, ...]:
+    """Return the files that an earlier run had begun, which the next one finishes first; writes nothing.
+
+    Args:
+        state: the policy's state folder.
+
+    Raises:
+        UsageError: the list cannot be read.
+    """
+    return read_unfinished(state / UNFINISHED)
 
 
 class LeftBehind:

@@ -45,7 +45,7 @@ def sandbox(policy: Policy, *, on_btrfs: bool) -> Iterator[str]:
 
 def log_folders(policy: Policy) -> tuple[str, ...]:
     """Return the folders that a run writes in for its logs: each down to the first part that is a pattern."""
-    found = {_fixed_part(pattern.rpartition("/")[0]) for rule in policy.rules for pattern in rule.paths}
+    found = {fixed_folder(pattern) for rule in policy.rules for pattern in rule.paths}
     return _outermost(found)
 
 
@@ -111,9 +111,10 @@ def _has_hooks(policy: Policy) -> bool:
     )
 
 
-def _fixed_part(folder: str) -> str:
+def fixed_folder(pattern: str) -> str:
+    """Return the folder of a pattern, down to its first part that is a pattern itself."""
     parts: list[str] = []
-    for part in folder.split("/")[1:]:
+    for part in pattern.split("/")[1:-1]:
         if is_wild(part):
             break
         parts.append(part)

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from shredder.erase.unfinished import Entry, Unfinished
+from shredder.log_model import After
 from tests.support.command import Shredder
 
 _DAY_S = 86_400
@@ -31,13 +33,6 @@ def logs(tmp_path: Path) -> Path:
 
 def _see(folder: Path) -> dict[str, tuple[bytes, int]]:
     return {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.iterdir()}
-
-
-@pytest.mark.parametrize("command", ["check", "list", "shred", "hold", "release"])
-def test_every_command_explains_itself(command: str, shredder: Shredder) -> None:
-    told = shredder("logs", command, "--help").stdout
-    assert told.startswith(f"Usage: shredder logs {command} ")
-    assert all(len(line) <= 100 for line in told.splitlines())
 
 
 def test_a_dry_run_says_what_would_happen_and_why_and_writes_nothing(logs: Path, shredder: Shredder) -> None:
@@ -120,6 +115,49 @@ def test_check_says_how_long_a_record_lives_and_what_undoes_it(logs: Path, shred
     conf.write_text("")
     done = shredder("logs", "check", "policy.toml", "--logrotate", conf)
     assert "no bound: nothing rotates it" in done.stdout
+
+
+def test_check_tells_a_mistyped_folder_from_one_that_is_empty(logs: Path, shredder: Shredder) -> None:
+    policy = logs.parent / "policy.toml"
+    text = policy.read_text()
+    policy.write_text(text.replace("/*.log*", "/../lgo/*.log*"))
+    assert shredder("logs", "check", "policy.toml", expect=2).stderr
+    policy.write_text(text.replace("/log/*", "/lgo/*"))
+    told = shredder("logs", "check", "policy.toml").stderr
+    assert f"web: no file is there now: {logs.parent}/lgo is not there" in told
+    (logs.parent / "lgo").mkdir()
+    assert shredder("logs", "check", "policy.toml").stderr.endswith("web: no file is there now\n")
+
+
+def test_a_dry_run_says_what_an_earlier_run_had_begun(logs: Path, shredder: Shredder) -> None:
+    begun, state = logs / "a.log.1", logs.parent / "state"
+    facts = begun.stat()
+    device = f"{os.major(facts.st_dev)}:{os.minor(facts.st_dev)}"
+    entry = Entry(
+        path=str(begun),
+        base=str(logs),
+        folder=str(logs),
+        name=begun.name,
+        new_name="zzzzzzz",
+        device=device,
+        inode=facts.st_ino,
+        born_ns=0,
+        size_bytes=facts.st_size,
+        after=After.UNLINK,
+    )
+    state.mkdir(mode=0o700)
+    unfinished = Unfinished(state / "unfinished")
+    unfinished.begin([entry])
+    unfinished.close()
+    os.utime(begun)
+    before = _see(state)
+    told = shredder("logs", "shred", "policy.toml", "--dry-run").stdout
+    assert "1 that an earlier run had begun" in told
+    assert [line.split()[0] for line in told.splitlines() if str(begun) in line] == ["finish"]
+    assert "web: 0 of 1 files are due" in told
+    document = json.loads(shredder("logs", "shred", "policy.toml", "--dry-run", "--json").stdout)
+    assert document["begun"] == [str(begun)]
+    assert _see(state) == before
 
 
 def test_json_everywhere(logs: Path, shredder: Shredder) -> None:

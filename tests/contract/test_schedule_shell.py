@@ -1,19 +1,10 @@
-"""`shredder schedule`: its helps, and what it says where it can do nothing."""
+"""`shredder schedule`: what it says where it can do nothing."""
 
 from pathlib import Path
-
-import pytest
 
 from tests.support.command import Shredder
 
 _POLICY = '[[logs]]\nname = "web"\npaths = ["/var/log/web/*.log*"]\nkeep = "7 days"\n'
-
-
-@pytest.mark.parametrize("command", ["install", "status", "remove"])
-def test_every_command_explains_itself(command: str, shredder: Shredder) -> None:
-    told = shredder("schedule", command, "--help").stdout
-    assert told.startswith(f"Usage: shredder schedule {command} ")
-    assert all(len(line) <= 100 for line in told.splitlines())
 
 
 def test_what_is_not_installed_has_no_status_and_nothing_to_remove(

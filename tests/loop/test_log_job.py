@@ -690,6 +690,7 @@ def test_a_file_that_no_rule_names_is_not_taken(place: Place, shredder: Shredder
     assert other.read_text() == "other"
 
 
+@pytest.mark.skipif(not shutil.which("logrotate"), reason="logrotate is not installed")
 def test_real_logrotate_hands_a_file_over_before_it_removes_it(
     place: Place, disk: LoopDevice, shredder: Shredder
 ) -> None:

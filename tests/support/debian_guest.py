@@ -5,6 +5,7 @@ program of a few lines waits in it for commands on a virtio port. SHREDDER_DEBIA
 the packages' part of it between sessions.
 """
 
+import fcntl
 import json
 import os
 import shutil
@@ -12,6 +13,8 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -81,6 +84,11 @@ class Debian:
 
     def make_disk(self, file: Path) -> Path:
         """Make a disk: an ext4, with our program as it is now."""
+        with _alone(self.folder):
+            self._fill_disk(file)
+        return file
+
+    def _fill_disk(self, file: Path) -> None:
         site = self.folder / "root" / _SITE
         shutil.rmtree(site / "shredder", ignore_errors=True)
         source = Path(shredder.__file__).parent
@@ -88,22 +96,28 @@ class Debian:
         run("chroot", self.folder / "root", "python3", "-m", "compileall", "-q", f"/{_SITE}/shredder")
         options = ("-t", "ext4", "-L", "root", "-E", "root_owner=0:0", "-d", self.folder / "root")
         run("mkfs.ext4", "-q", *options, file, f"{_DISK_MIB}M")
-        return file
 
 
 def find_debian(folder: Path) -> Debian:
     """Return what guests boot from; makes it in a folder where it is not there yet."""
     folder = Path(os.environ.get(FOLDER_VARIABLE, folder))
-    debian = Debian(folder)
-    ready = folder / "ready"
-    if not ready.exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        shutil.rmtree(folder / "root", ignore_errors=True)
-        _install_packages(folder)
-        _install_wheels(folder)
-        _configure(folder / "root")
-        ready.touch()
-    return debian
+    folder.mkdir(parents=True, exist_ok=True)
+    with _alone(folder):
+        if not (folder / "ready").exists():
+            shutil.rmtree(folder / "root", ignore_errors=True)
+            _install_packages(folder)
+            _install_wheels(folder)
+            _configure(folder / "root")
+            (folder / "ready").touch()
+    return Debian(folder)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Sessions and processes that share the folder take turns."""
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _install_packages(folder: Path) -> None:

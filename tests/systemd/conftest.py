@@ -1,4 +1,4 @@
-"""The one guest of a session; its tests share it, as it takes half a minute to boot."""
+"""The one guest of a process; its tests share it, as it takes half a minute to boot."""
 
 import os
 import shutil
@@ -12,14 +12,17 @@ _TOOLS = ("qemu-system-x86_64", "mmdebstrap", "mkfs.ext4", "setpriv")
 
 
 @pytest.fixture(scope="session")
-def guest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DebianGuest]:
-    """Return a booted Debian."""
+def guest(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Iterator[DebianGuest]:
+    """Return a booted Debian; several processes of pytest-xdist share what it is made of."""
     missing = [
         tool for tool in _TOOLS if not shutil.which(tool, path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
     ]
     if missing or os.geteuid() != 0:
         pytest.skip(f"guests need root and {', '.join(missing) or 'nothing else'}")
-    debian = find_debian(tmp_path_factory.mktemp("debian", numbered=False))
+    shared = tmp_path_factory.getbasetemp()
+    if hasattr(request.config, "workerinput"):
+        shared = shared.parent
+    debian = find_debian(shared / "debian")
     running = DebianGuest(debian, tmp_path_factory.mktemp("guest"))
     try:
         yield running
