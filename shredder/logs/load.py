@@ -47,7 +47,8 @@ def find_program(name: str) -> str:
     if "/" in name and not name.startswith("/"):
         raise UsageError(f"the program {name} is named by a relative path", hint="write the whole path")
     if not found or not Path(found).exists():
-        raise UsageError(f"the program {name} is not there", hint=f"looked for in {PROGRAM_PATH}")
+        hint = None if name.startswith("/") else f"looked for in {PROGRAM_PATH}"
+        raise UsageError(f"the program {name} is not there", hint=hint)
     return found
 
 
