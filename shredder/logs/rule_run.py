@@ -91,6 +91,9 @@ class RuleRun:
             if found.error is None:
                 self._now[target.key] = replace(target.file, path=found.path)
                 done.append(target)
+            if found.trouble is not None:
+                trouble = f"{target.file.path} was renamed, and {found.trouble}"
+                self._run.record(RuleFailed(self._rule.name, labels.in_text(trouble, target.file.path)))
         return done
 
     def _record_rotation(self, target: Target, path: str, error: str | None) -> None:
