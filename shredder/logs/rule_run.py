@@ -277,7 +277,7 @@ class RuleRun:
         found = summarise(rule, run.state, self._records(fresh), run.clock.now(), run.stop)
         if found.error is None:
             run.memory.set_marks({*marks, *(mark_of(rule.name, self._now[target.key]) for target in fresh)})
-        error = None if found.error is None else run.labels.in_text(found.error)
+        error = None if found.error is None else run.labels.in_text(found.error, found.path)
         run.record(Summarised(rule.name, len(fresh), found.outputs, error))
         return found.error is None
 
