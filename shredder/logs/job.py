@@ -129,7 +129,8 @@ def _take_lock(state: Path, clock: Clock, stop: StopFlag, *, is_patient: bool) -
 
 
 def _notify(policy: Policy, result: LogsResult) -> LogsResult:
-    if not policy.notify or result.exit_code is ExitCode.DONE:
+    # a hold is the policy at work, for the schedule too; one that lasts too long is a failure of its own
+    if not policy.notify or result.exit_code in (ExitCode.DONE, ExitCode.HELD):
         return result
     values = {"policy": policy.path, "exit_code": str(int(result.exit_code))}
     ended = run_command([word.format_map(values) for word in policy.notify], _NOTIFY_LIMIT_S, StopFlag())
