@@ -23,7 +23,8 @@ class LogEvent:
 class Verdict(StrEnum):
     """What was decided for a file before anything was done.
 
-    REFUSED: its rule covers it, and it cannot be taken: several names, no regular file, several rules.
+    REFUSED: its rule covers it, and it cannot be taken: several names, no regular file, several rules, no
+    age that can be told.
     """
 
     DUE = "due"

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 
 from shredder.cli.tables import render_table
+from shredder.discover.log_times import is_sealed
 from shredder.discover.residue import Residue
 from shredder.erase.unfinished import Entry
 from shredder.log_model import LogFile
@@ -33,6 +34,16 @@ def list_warnings(checked: Checked) -> Iterator[str]:
             yield f"{promise.rule}: no file is there now" + (f": {promise.why}" if promise.why else "")
     for path in checked.strays:
         yield f"{path} belongs to a log of the policy, and no path of its rule matches it"
+    for sealed in checked.sealed:
+        many = (
+            f"{sealed.example} and {sealed.files - 1} more are"
+            if sealed.files > 1
+            else f"{sealed.example} is"
+        )
+        yield (
+            f"{sealed.rule}: {many} packed in a way that cannot be undone here: "
+            "the last change alone says how old the records are, and they cannot be summarised"
+        )
     for skipped in checked.skipped:
         yield f"{skipped.path} is left alone: {skipped.reason}"
 
@@ -85,6 +96,8 @@ def _decision_row(decision: Decision, found: Found, now_s: int) -> tuple[str, st
 
 
 def _times(file: LogFile) -> tuple[str, str, str]:
+    if is_sealed(file.path):
+        return "cannot be read", "cannot be read", _when(file.mtime_s)
     return _when(file.oldest_s), _when(file.newest_s), _when(file.mtime_s)
 
 

@@ -14,8 +14,10 @@ from shredder.errors import RefusedError
 from shredder.log_events import (
     HoldAnswer,
     HoldChecked,
+    JournalRotated,
     LineageRotated,
     LogRecorded,
+    RuleFailed,
     ServiceBack,
     ServiceReleased,
     StillOpen,
@@ -76,6 +78,10 @@ def _show(event: LogRecorded) -> None:
             say(f"{event.rule}: held by the policy's check" + (f": {event.error}" if event.error else ""))
         case Summarised() if event.error:
             say(f"{event.rule}: the summary failed: {event.error}")
+        case JournalRotated() if event.error:
+            say(f"{event.rule}: journald was not rotated: {event.error}")
+        case RuleFailed():
+            say(f"{event.rule}: {event.error}")
 
 
 def _summary(result: LogsResult) -> dict[str, object]:

@@ -20,7 +20,23 @@ _XZ_MEMORY_BYTES = 40 * MIB
 # a FIFO put in the file's place must not make us wait
 _FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _PACKED = (".gz", ".bz2", ".xz")
-_UNREADABLE = (".zst", ".lz4", ".lzma", ".Z", ".zip", ".journal", ".journal~")
+_PACKED_OTHERWISE = (".zst", ".lz4", ".lzma", ".Z", ".zip")
+_UNREADABLE = (*_PACKED_OTHERWISE, ".journal", ".journal~")
+UNPACK_ERRORS = (OSError, EOFError, zlib.error, lzma.LZMAError, MemoryError)
+"""What `unpack` raises for a file that is damaged, or asks for too much memory."""
+
+
+def can_unpack(path: str) -> bool:
+    """Return whether a file is packed, as its name has it, in a way that can be undone here."""
+    return path.endswith(_PACKED)
+
+
+def is_sealed(path: str) -> bool:
+    """Return whether a file is packed in a way that cannot (the standard library has no zstd before 3.14).
+
+    Its last change alone says how old it is.
+    """
+    return path.endswith(_PACKED_OTHERWISE)
 
 
 def read_newest(file: LogFile) -> LogFile:
@@ -108,19 +124,28 @@ def _read_packed(file: LogFile, descriptor: int) -> LogFile:
     done_bytes = 0
     try:
         with open(descriptor, "rb", buffering=0, closefd=False) as raw:
-            for chunk in _unpack(file.path, raw):
+            for chunk in unpack(file.path, raw):
                 head = head or chunk
                 tail = tail[-_LONG_LOOK_BYTES:] + chunk
                 done_bytes += len(chunk)
                 if done_bytes > _UNPACKED_LIMIT_BYTES:
                     return file
-    except (OSError, EOFError, zlib.error, lzma.LZMAError, MemoryError):
+    except UNPACK_ERRORS:
         return file
     newest_s = _first_time(_lines_from_end(tail, is_cut=done_bytes > len(tail)), file)
     return _with_times(file, _first_time(head.split(b"\n"), file), newest_s)
 
 
-def _unpack(path: str, raw: IO[bytes]) -> Iterator[bytes]:
+def unpack(path: str, raw: IO[bytes]) -> Iterator[bytes]:
+    """Give out what a packed file holds, in small pieces.
+
+    Args:
+        path: its name says how it is packed, see `can_unpack`.
+        raw: its bytes.
+
+    Raises:
+        OSError, EOFError, zlib.error, lzma.LZMAError, MemoryError: see UNPACK_ERRORS.
+    """
     if path.endswith(".xz"):
         yield from _unpack_xz(raw)
         return
@@ -131,10 +156,18 @@ def _unpack(path: str, raw: IO[bytes]) -> Iterator[bytes]:
 
 
 def _unpack_xz(raw: IO[bytes]) -> Iterator[bytes]:
-    """Unpack with a bound on memory, which the file's header would otherwise choose."""
-    unpacker = lzma.LZMADecompressor(memlimit=_XZ_MEMORY_BYTES)
-    while not unpacker.eof:
-        packed = raw.read(_CHUNK_BYTES) if unpacker.needs_input else b""
-        if unpacker.needs_input and not packed:
-            raise EOFError
-        yield unpacker.decompress(packed, max_length=_CHUNK_BYTES)
+    """Unpack with a bound on memory, which the file's header would otherwise choose.
+
+    A file may hold several streams, one after the other, with zeros between them.
+    """
+    left = raw.read(_CHUNK_BYTES)
+    while left:
+        unpacker = lzma.LZMADecompressor(memlimit=_XZ_MEMORY_BYTES)
+        while not unpacker.eof:
+            packed, left = (left or raw.read(_CHUNK_BYTES), b"") if unpacker.needs_input else (b"", left)
+            if unpacker.needs_input and not packed:
+                raise EOFError
+            yield unpacker.decompress(packed, max_length=_CHUNK_BYTES)
+        left = unpacker.unused_data.lstrip(b"\0")
+        while not left and (more := raw.read(_CHUNK_BYTES)):
+            left = more.lstrip(b"\0")

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from shredder.erase.file_job import FileJob, Tools
 from shredder.erase.file_reading import THREADS, cut, no_tick, read_back
+from shredder.erase.fresh_file import FreshFile
 from shredder.erase.grading import Graded, grade
 from shredder.erase.keystream import BLOCK_BYTES
 from shredder.erase.medium import MediumRefusedError
@@ -224,18 +225,10 @@ class FileWork:
     def recreate(self) -> None:
         """Put a fresh empty file with the old owner and mode in place; one that is there already stays."""
         facts = self.pinned.facts
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         name = os.path.basename(self.job.path)  # noqa: PTH119
-        with contextlib.suppress(FileExistsError):
-            fresh = os.open(name, flags, 0o600, dir_fd=self.folder)
-            try:
-                os.fchown(fresh, facts.uid, facts.gid)
-                os.fchmod(fresh, facts.mode & 0o7777)
-            except OSError:
-                os.unlink(name, dir_fd=self.folder)
-                raise
-            finally:
-                os.close(fresh)
+        fresh = FreshFile(self.folder, name, (facts.uid, facts.gid), facts.mode & 0o7777)
+        with contextlib.closing(fresh), contextlib.suppress(FileExistsError):
+            fresh.appear()
 
     def recreate_or_say(self) -> None:
         """Do the same; where it cannot be done, the outcome says so."""

@@ -6,7 +6,7 @@ from shredder.certify.profiles import read_profile
 from shredder.errors import UsageError
 from shredder.log_model import After, Grade
 from shredder.log_policy import Policy, Release, ReleaseKind, Rule, RuleKind
-from shredder.logs.policy import STATE
+from shredder.logs.policy import BY_HAND, STATES
 from shredder.logs.policy_rules import BUILT_IN
 from shredder.logs.targets import matches_rule
 from shredder.units import DAY_S
@@ -42,7 +42,7 @@ def policy_for_file(path: str, after: After) -> Policy:
         path="",
         name=NAME,
         digest="",
-        state=STATE,
+        state=f"{STATES}/{BY_HAND}",
         key="",
         redact=False,
         notify=(),

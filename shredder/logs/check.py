@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from shredder.discover.lineages import Skipped, find_strays
+from shredder.discover.log_times import is_sealed
 from shredder.discover.logrotate import find_rotation
 from shredder.log_policy import Policy, Rotation, Rule
 from shredder.logs.survey import Found, look
@@ -29,12 +30,22 @@ class Promise:
 
 
 @dataclass(frozen=True, slots=True)
+class Sealed:
+    """How many files of a rule are packed in a way that cannot be undone here, and one of them."""
+
+    rule: str
+    files: int
+    example: str
+
+
+@dataclass(frozen=True, slots=True)
 class Checked:
-    """The whole policy: its promises, files that its rules overlook, and paths that they leave alone."""
+    """The whole policy: its promises, what its rules overlook or leave alone, what cannot be read."""
 
     promises: tuple[Promise, ...]
     strays: tuple[str, ...]
     skipped: tuple[Skipped, ...]
+    sealed: tuple[Sealed, ...]
 
 
 def check_policy(policy: Policy, rotations: tuple[Rotation, ...]) -> Checked:
@@ -49,7 +60,16 @@ def check_policy(policy: Policy, rotations: tuple[Rotation, ...]) -> Checked:
     every = tuple(lineage for item in found for lineage in item.lineages)
     claimed = {file.path for lineage in every for file in lineage.files}
     strays = tuple(path for path in find_strays(every) if path not in claimed)
-    return Checked(promises, strays, tuple(skipped for item in found for skipped in item.skipped))
+    skipped = tuple(path for item in found for path in item.skipped)
+    return Checked(promises, strays, skipped, tuple(_find_sealed(found)))
+
+
+def _find_sealed(found: Iterable[Found]) -> Iterator[Sealed]:
+    for item in found:
+        files = (file.path for lineage in item.lineages for file in lineage.files)
+        sealed = [path for path in files if is_sealed(path)]
+        if sealed:
+            yield Sealed(item.rule.name, len(sealed), sealed[0])
 
 
 def _promises(found: Found, gap_s: int, rotations: Iterable[Rotation]) -> Iterator[Promise]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+from shredder.discover.log_times import is_sealed
 from shredder.erase.transfer import StopFlag
 from shredder.log_events import HoldAnswer
 from shredder.log_policy import Rule
@@ -14,9 +15,10 @@ from shredder.logs.addresses import holds_full_address
 from shredder.logs.clock import spell
 from shredder.logs.commands import Ended, run_command
 from shredder.logs.durable import sync_folder
+from shredder.logs.plain_text import NOT_READ, PlainText
 
 HOLD_CODE = 75  # EX_TEMPFAIL of <sysexits.h>
-_STAGING = ".summary"
+_STAGING, _IN, _OUT = ".summary", "in", "out"
 _PRINTED = "{name}-{date}.txt"
 _TRIES = 1000
 
@@ -31,10 +33,11 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """The names of the summaries in the state folder, or why there is none."""
+    """The names of the summaries in the state folder, or why there is none, and the file that it is about."""
 
     outputs: tuple[str, ...]
     error: str | None
+    path: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +76,7 @@ def summarise(rule: Rule, state: Path, records: Records, now: datetime, stop: St
     """Have exactly these files summarised, and put the outcome into the state folder, whole or not at all.
 
     The command sees a fresh folder as {state}; where it does not ask for that, what it prints is the summary.
+    Packed files are given to it as plain text, through pipes; all of it must be read.
 
     Args:
         rule: with its `summarise` command.
@@ -81,36 +85,55 @@ def summarise(rule: Rule, state: Path, records: Records, now: datetime, stop: St
         now: for {date}, in local time.
         stop: ends it early.
     """
-    staging = state / f"{_STAGING}-{rule.name}"
+    sealed = next(filter(is_sealed, records.paths), None)
+    if sealed is not None:
+        return Summary((), f"{sealed} is packed in a way that cannot be undone here", sealed)
+    base = state / f"{_STAGING}-{rule.name}"
     values = {
         "name": rule.name,
         "from": spell(records.from_s),
         "to": spell(records.to_s),
-        "state": str(staging),
+        "state": str(base / _OUT),
         "date": now.astimezone().date().isoformat(),
     }
-    words = tuple(_fill(rule.summarise, values, records.paths))
     try:
-        shutil.rmtree(staging, ignore_errors=True)
-        staging.mkdir(mode=0o700)
+        shutil.rmtree(base, ignore_errors=True)
+        for folder in (base, base / _OUT, base / _IN):
+            folder.mkdir(mode=0o700)
         try:
-            return _run(rule, words, staging / _PRINTED.format_map(values), stop)
+            return _run(rule, values, records.paths, base, stop) or _take(base / _OUT, state, rule)
         finally:
-            shutil.rmtree(staging, ignore_errors=True)
+            shutil.rmtree(base, ignore_errors=True)
     except OSError as error:
         return Summary((), f"its output cannot be kept ({error.strerror})")
 
 
-def _run(rule: Rule, words: Sequence[str], printed: Path, stop: StopFlag) -> Summary:
-    staging = printed.parent
+def _run(
+    rule: Rule, values: Mapping[str, str], paths: Sequence[str], base: Path, stop: StopFlag
+) -> Summary | None:
+    """Return why there is no summary, or None."""
+    text = PlainText(paths, base / _IN)
+    missed: dict[str, str] = {}
+    try:
+        ended = _call(rule, tuple(_fill(rule.summarise, values, text.words)), values, base / _OUT, stop)
+    finally:
+        missed = text.close()
+    # a file that cannot be unpacked is why the command failed, and not the other way round
+    broken = next((path for path, why in missed.items() if ended.error is None or why != NOT_READ), None)
+    if broken is not None:
+        return Summary((), f"{broken} {missed[broken]}", broken)
+    return None if ended.error is None else Summary((), ended.error)
+
+
+def _call(rule: Rule, words: Sequence[str], values: Mapping[str, str], out: Path, stop: StopFlag) -> Ended:
     if any("{state}" in word for word in rule.summarise):
-        ended = run_command(words, rule.hook_limit_s, stop, mask=0o077)
-    else:
-        with open(printed, "xb") as output:
-            ended = run_command(words, rule.hook_limit_s, stop, output=output.fileno(), mask=0o077)
-    if ended.error is not None:
-        return Summary((), ended.error)
-    return _check(staging, rule) or Summary(tuple(_move(staging)), None)
+        return run_command(words, rule.hook_limit_s, stop, mask=0o077)
+    with open(out / _PRINTED.format_map(values), "xb") as output:
+        return run_command(words, rule.hook_limit_s, stop, output=output.fileno(), mask=0o077)
+
+
+def _take(out: Path, state: Path, rule: Rule) -> Summary:
+    return _check(out, rule) or Summary(tuple(_move(out, state)), None)
 
 
 def _fill(words: Sequence[str], values: Mapping[str, str], paths: Sequence[str]) -> Iterator[str]:
@@ -122,9 +145,9 @@ def _fill(words: Sequence[str], values: Mapping[str, str], paths: Sequence[str])
             yield word.format_map(values)
 
 
-def _check(staging: Path, rule: Rule) -> Summary | None:
+def _check(out: Path, rule: Rule) -> Summary | None:
     """Return why the summary is refused, or None."""
-    found = sorted(staging.iterdir())
+    found = sorted(out.iterdir())
     if not any(path.stat(follow_symlinks=False).st_size for path in found):
         return Summary((), "it left no summary, in {state} or on its output")
     for path in found:
@@ -135,10 +158,9 @@ def _check(staging: Path, rule: Rule) -> Summary | None:
     return None
 
 
-def _move(staging: Path) -> Iterator[str]:
+def _move(out: Path, state: Path) -> Iterator[str]:
     """Put each file in its place, durable; an earlier summary is never replaced."""
-    state = staging.parent
-    for path in sorted(staging.iterdir()):
+    for path in sorted(out.iterdir()):
         with open(path, "rb") as file:
             os.fsync(file.fileno())
         yield _take_free_name(path, state)

@@ -1,7 +1,6 @@
 """The whole flow for logs: look, decide, finish what was left, each rule in turn, evidence, certificate."""
 
 import os
-import stat
 import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -34,11 +33,12 @@ from shredder.logs.commands import run_command
 from shredder.logs.holds import forget_holds, read_holds
 from shredder.logs.journald import rotate_journals
 from shredder.logs.labels import Labels
-from shredder.logs.left_behind import UNFINISHED, LeftBehind
+from shredder.logs.left_behind import LeftBehind
 from shredder.logs.memory import Memory
 from shredder.logs.rule_run import RuleRun
 from shredder.logs.run_folder import certify_killed, certify_run, open_run_folder, tidy_runs
 from shredder.logs.shredding import Run, promise_of
+from shredder.logs.state import open_state, take_lock
 from shredder.logs.survey import look_and_decide
 from shredder.logs.targets import Judged, Target, Task, judge_files, judge_named
 
@@ -46,8 +46,6 @@ _SECRET_BYTES = 32
 _SALT_BYTES = 32
 _DECISIONS_AN_ENTRY = 1000
 _NOTIFY_LIMIT_S = 60
-_LOCK_PATIENCE_S = 60
-_LOCK_PAUSE_S = 0.5
 _RUNS = "runs"
 
 
@@ -92,8 +90,8 @@ def shred_logs(
         RefusedError: another run goes on, or a folder cannot be used; no log was touched.
         UsageError: a file of the state folder cannot be read.
     """
-    state = _open_state(Path(asked.policy.state))
-    unfinished = _take_lock(state, clock, stop, is_patient=asked.files is not None)
+    state = open_state(Path(asked.policy.state))
+    unfinished = take_lock(state, clock, stop, is_patient=asked.files is not None)
     try:
         result = _Job(asked, clock, stop, monitor, unfinished).carry_out()
     finally:
@@ -101,35 +99,9 @@ def shred_logs(
     return _notify(asked.policy, result)
 
 
-def _open_state(state: Path) -> Path:
-    """Make the state folder; others must not be able to change what is in it."""
-    try:
-        state.mkdir(mode=0o700, parents=True, exist_ok=True)
-        facts = state.lstat()
-    except OSError as error:
-        raise RefusedError(f"the state folder {state} cannot be used ({error.strerror})") from None
-    others = stat.S_IWGRP | stat.S_IWOTH
-    if not stat.S_ISDIR(facts.st_mode) or facts.st_uid not in (0, os.geteuid()) or facts.st_mode & others:
-        raise RefusedError(
-            f"the state folder {state} is not used: others may change it", hint="only root may write to it"
-        )
-    return state
-
-
-def _take_lock(state: Path, clock: Clock, stop: StopFlag, *, is_patient: bool) -> Unfinished:
-    """Whoever holds the list of unfinished files is the one run."""
-    ends_at = clock.monotonic() + (_LOCK_PATIENCE_S if is_patient else 0)
-    while True:
-        try:
-            return Unfinished(state / UNFINISHED)
-        except RefusedError:
-            if clock.monotonic() >= ends_at or stop.is_set():
-                raise
-        clock.sleep(_LOCK_PAUSE_S)
-
-
 def _notify(policy: Policy, result: LogsResult) -> LogsResult:
-    if not policy.notify or result.exit_code is ExitCode.DONE:
+    # a hold is the policy at work, for the schedule too; one that lasts too long is a failure of its own
+    if not policy.notify or result.exit_code in (ExitCode.DONE, ExitCode.HELD):
         return result
     values = {"policy": policy.path, "exit_code": str(int(result.exit_code))}
     ended = run_command([word.format_map(values) for word in policy.notify], _NOTIFY_LIMIT_S, StopFlag())

@@ -16,10 +16,10 @@ from shredder.logs.clock import elapsed_ms
 from shredder.logs.holds import read_holds
 from shredder.logs.service import Service
 from shredder.logs.shredding import Run, result_of, shred_jobs
+from shredder.logs.state import UNFINISHED
 from shredder.logs.targets import matches_rule
 
 NO_RULE = "(no rule)"
-UNFINISHED = "unfinished"
 
 
 def list_begun(state: Path) -> tuple[Entry, ...]:

@@ -2,10 +2,11 @@
 
 ```toml
 [run]                              # all of it may be left out
-state = "/var/lib/shredder"        # holds, what an interrupted run left, certificates
+state = "/var/lib/shredder/web"    # its own: holds, what an interrupted run left, certificates;
+                                   # by default /var/lib/shredder/ and the name of the policy file
 key = "/etc/shredder/key"          # signs the certificates; without it each run makes its own
 redact = false                     # certificates name paths by a salted digest
-notify = ["mail-me", "{policy}", "{exit_code}"]   # run when a run failed
+notify = ["mail-me", "{policy}", "{exit_code}"]   # run when a run failed; a hold is none
 every = "1 day"                    # how often the timer runs
 delay = "15 min"                   # the random delay that it may add
 
@@ -55,7 +56,12 @@ from shredder.logs.policy_values import read_command, read_duration, read_path
 from shredder.settings import Table, read_settings
 from shredder.units import DAY_S, MINUTE_S
 
-STATE = "/var/lib/shredder"
+STATES = "/var/lib/shredder"
+"""Where every policy has its state folder, unless it names another."""
+
+BY_HAND = "by-hand"
+"""The state folder, there, of files that are named without a policy."""
+
 _NOTIFY_FIELDS = frozenset(("policy", "exit_code"))
 
 
@@ -80,9 +86,9 @@ def read_policy(data: bytes, path: str) -> Policy:
     every_s, delay_s = read_duration(run, "every"), read_duration(run, "delay")
     policy = Policy(
         path=path,
-        name=Path(path).stem,
+        name=(name := Path(path).stem),
         digest=hashlib.sha256(data).hexdigest(),
-        state=read_path(run, "state") or STATE,
+        state=read_path(run, "state") or _default_state(run, name),
         key=read_path(run, "key") or "",
         redact=run.flag("redact") or False,
         notify=read_command(run, "notify", _NOTIFY_FIELDS),
@@ -108,6 +114,14 @@ def find_rule(policy: Policy, name: str) -> Rule:
             return rule
     known = ", ".join(rule.name for rule in policy.rules)
     raise UsageError(f'{policy.path} has no rule "{name}"', hint=f"it has {known}")
+
+
+def _default_state(run: Table, name: str) -> str:
+    """Return a folder that no other policy has: lock, holds and unfinished files are each one's own."""
+    if name.startswith(".") or name == BY_HAND:
+        hint = f"a policy named {name} has no folder by default"
+        raise UsageError(f'{run.where}: "state" is missing', hint=hint)
+    return f"{STATES}/{name}"
 
 
 def _check_whole(policy: Policy, run: Table) -> None:

@@ -1,24 +1,31 @@
 """Looks at a log by its folder, and renames a live one away from its service: never over another file."""
 
-import contextlib
+import errno
 import os
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from shredder.discover.openers import FileKey
+from shredder.erase.fresh_file import FreshFile
 from shredder.erase.names import open_folder, rename
 from shredder.log_model import LogFile, Version
-from shredder.statx import FileFacts, look_at
+from shredder.statx import look_at
 
 _TRIES = 60
+_ANOTHER = "it is another file than before"
 
 
 @dataclass(frozen=True, slots=True)
 class Renamed:
-    """What a rename came to; `error` is None when it was done, and `path` the name that the file has now."""
+    """What a rename came to, and `path`, the name that the file has now.
+
+    `error` says why it was not renamed, `trouble` what else went wrong when it was; None for nothing.
+    """
 
     path: str
     error: str | None
+    trouble: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +54,8 @@ def look_in_folder(path: str, base: str) -> Seen:
 def rename_live(file: LogFile, base: str, now_s: int, *, recreate: bool) -> Renamed:
     """Give a live log the name of a rotated one, with the time in it.
 
+    Where no fresh file can be put in its place it gets its name back, unless another file has that by now.
+
     Args:
         file: the live file.
         base: the trusted folder above; no link below it is followed.
@@ -54,49 +63,80 @@ def rename_live(file: LogFile, base: str, now_s: int, *, recreate: bool) -> Rena
         recreate: put a fresh empty file with the same owner and mode in its place.
     """
     folder_path, _, name = file.path.rpartition("/")
+    with ExitStack() as stack:
+        try:
+            folder = open_folder(base, folder_path or "/")
+        except OSError as error:
+            return _keep(file, f"its folder cannot be opened ({error.strerror})")
+        stack.callback(os.close, folder)
+        if not recreate:
+            return _rename(folder, name, file, now_s, None)
+        try:
+            fresh = stack.enter_context(closing(FreshFile(folder, name, (file.uid, file.gid), file.mode)))
+        except OSError as error:
+            return _keep(file, f"no fresh file can be made to take its place ({error.strerror})")
+        return _rename(folder, name, file, now_s, fresh)
+
+
+def _keep(file: LogFile, error: str) -> Renamed:
+    return Renamed(file.path, error, None)
+
+
+def _rename(folder: int, name: str, file: LogFile, now_s: int, fresh: FreshFile | None) -> Renamed:
     try:
-        folder = open_folder(base, folder_path)
-        try:
-            fresh = _rename(folder, name, file, now_s)
-            if recreate:
-                _recreate(folder, name, file)
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        if not _leads_to(folder, name, file):
+            return _keep(file, _ANOTHER)
+        rotated = _take_free_name(folder, name, now_s)
     except OSError as error:
-        return Renamed(file.path, f"it cannot be renamed ({error.strerror})")
-    if not fresh:
-        return Renamed(file.path, "it is another file than before")
-    return Renamed(f"{folder_path}/{fresh}", None)
+        return _keep(file, f"it cannot be renamed ({error.strerror})")
+    if not _leads_to(folder, rotated, file):
+        # another file was put there in the last moment
+        why = _give_back(folder, rotated, name)
+        return _keep(file, f"{_ANOTHER}, and that is called {rotated} now ({why})" if why else _ANOTHER)
+    trouble = _put_in_place(fresh) if fresh else None
+    if trouble and not _give_back(folder, rotated, name):
+        return _keep(file, trouble)
+    try:
+        os.fsync(folder)
+    except OSError as error:
+        trouble = trouble or f"its folder cannot be flushed ({error.strerror})"
+    return Renamed(f"{file.path.rpartition('/')[0]}/{rotated}", None, trouble)
 
 
-def _rename(folder: int, name: str, file: LogFile, now_s: int) -> str:
-    if not _is_it(look_at(name, folder), file):
-        return ""
+def _take_free_name(folder: int, name: str, now_s: int) -> str:
     for later_s in range(_TRIES):
-        fresh = f"{name}-{datetime.fromtimestamp(now_s + later_s, UTC).strftime('%Y%m%dT%H%M%SZ')}"
+        rotated = f"{name}-{datetime.fromtimestamp(now_s + later_s, UTC).strftime('%Y%m%dT%H%M%SZ')}"
         try:
-            rename(folder, name, fresh)
+            rename(folder, name, rotated)
         except FileExistsError:
             continue
-        if _is_it(look_at(fresh, folder), file):
-            return fresh
-        # another file was put there in the last moment
-        rename(folder, fresh, name)
-        return ""
-    raise FileExistsError(0, "every name for it is taken")
+        return rotated
+    raise FileExistsError(errno.EEXIST, "every name for it is taken")
 
 
-def _is_it(facts: FileFacts, file: LogFile) -> bool:
+def _leads_to(folder: int, name: str, file: LogFile) -> bool:
+    try:
+        facts = look_at(name, folder)
+    except FileNotFoundError:
+        return False
     return (facts.device, facts.inode) == (file.device, file.inode)
 
 
-def _recreate(folder: int, name: str, file: LogFile) -> None:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    with contextlib.suppress(FileExistsError):
-        fresh = os.open(name, flags, 0o600, dir_fd=folder)
-        try:
-            os.fchown(fresh, file.uid, file.gid)
-            os.fchmod(fresh, file.mode)
-        finally:
-            os.close(fresh)
+def _put_in_place(fresh: FreshFile) -> str | None:
+    """Return why it is not there; where its service has made one already, that stays."""
+    try:
+        fresh.appear()
+    except FileExistsError:
+        return None
+    except OSError as error:
+        return f"no fresh file can be put in its place ({error.strerror})"
+    return None
+
+
+def _give_back(folder: int, rotated: str, name: str) -> str:
+    """Return why a file cannot have its name back, or ""; another file that has it by now keeps it."""
+    try:
+        rename(folder, rotated, name)
+    except OSError as error:
+        return error.strerror or "refused"
+    return ""

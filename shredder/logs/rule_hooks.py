@@ -53,7 +53,7 @@ def is_summarised(rule: Rule, run: Run, due: Sequence[LogFile]) -> bool:
     found = summarise(rule, run.state, _records(fresh), run.clock.now(), run.stop)
     if found.error is None:
         run.memory.set_marks({*marks, *(mark_of(rule.name, file) for file in fresh)})
-    error = None if found.error is None else run.labels.in_text(found.error)
+    error = None if found.error is None else run.labels.in_text(found.error, found.path)
     run.record(Summarised(rule.name, len(fresh), found.outputs, error))
     return found.error is None
 

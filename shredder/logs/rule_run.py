@@ -86,6 +86,9 @@ class RuleRun:
             self._run.record(LineageRotated(self._rule.name, label, labels.of(found.path), error))
             if found.error is None:
                 done.append(replace(target, file=replace(target.file, path=found.path), label=label))
+            if found.trouble is not None:
+                trouble = f"{target.file.path} was renamed, and {found.trouble}"
+                self._run.record(RuleFailed(self._rule.name, labels.in_text(trouble, target.file.path)))
         return done
 
     def _must_release(self, renamed: Sequence[Target]) -> bool:

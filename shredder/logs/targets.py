@@ -133,8 +133,10 @@ def _written_out(pattern: str) -> str:
 
 def _judge(decision: Decision, rule: Rule, now_s: int) -> tuple[Verdict, str]:
     why = explain(decision, rule, now_s)
-    if decision.action is not Action.KEEP and decision.is_live and rule.kind is RuleKind.JOURNAL:
+    if decision.is_live and rule.kind is RuleKind.JOURNAL:
         return Verdict.NOT_DUE, "the active journal is never touched"
+    if decision.reason is Reason.AHEAD:
+        return Verdict.REFUSED, why
     if decision.action is Action.KEEP and decision.reason is Reason.LINKS:
         return Verdict.REFUSED, f"{why}: {', '.join(_other_names(decision.file, rule)) or 'none was found'}"
     return _VERDICTS[decision.action], why

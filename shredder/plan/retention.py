@@ -3,6 +3,8 @@
 The age of a file is that of the younger of its newest record and its last change. A client may choose what
 a record says, so its time alone makes no file old; one that lies more than a day ahead of now is not
 believed, or it would keep its file for ever. So a lie can put a file off by keep and a day, and no more.
+A day, as records without a zone may be off by that much. Where no record can be read, the last change alone
+counts; where that lies more than a day ahead, the age cannot be told: the file is kept, and said to be.
 """
 
 from collections.abc import Iterable
@@ -150,12 +152,10 @@ def _decision(file: LogFile, action: Action, reason: Reason, figure: int) -> Dec
 
 
 def _youngest_s(file: LogFile, now_s: int) -> int:
-    """Return the younger of newest record and last change; what lies far ahead counts only alone."""
-    newest_s, mtime_s = file.newest_s, file.mtime_s
-    if newest_s is None:
-        return mtime_s
-    younger_s, older_s = (newest_s, mtime_s) if newest_s > mtime_s else (mtime_s, newest_s)
-    return younger_s if younger_s <= now_s + DAY_S else older_s
+    """Return the younger of last change and newest record; a record that lies far ahead does not count."""
+    if file.newest_s is None or file.newest_s > now_s + DAY_S:
+        return file.mtime_s
+    return max(file.newest_s, file.mtime_s)
 
 
 def _refuse_links(decision: Decision) -> Decision:

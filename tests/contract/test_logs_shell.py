@@ -160,6 +160,17 @@ def test_a_dry_run_says_what_an_earlier_run_had_begun(logs: Path, shredder: Shre
     assert _see(state) == before
 
 
+def test_what_cannot_be_unpacked_is_said(logs: Path, shredder: Shredder) -> None:
+    for number in (2, 3):
+        (logs / f"a.log.{number}.zst").write_bytes(b"\x28\xb5\x2f\xfd")
+    said = f"web: {logs}/a.log.2.zst and 1 more are packed in a way that cannot be undone here"
+    assert said in shredder("logs", "check", "policy.toml").stderr
+    (row,) = [line for line in shredder("logs", "list", "policy.toml").stdout.splitlines() if "log.3" in line]
+    assert row.count("cannot be read") == 2
+    (sealed,) = json.loads(shredder("logs", "check", "policy.toml", "--json").stdout)["sealed"]
+    assert (sealed["rule"], sealed["files"]) == ("web", 2)
+
+
 def test_json_everywhere(logs: Path, shredder: Shredder) -> None:
     def ask(*words: str) -> dict[str, object]:
         document: dict[str, object] = json.loads(shredder("logs", *words, "policy.toml", "--json").stdout)

@@ -531,6 +531,40 @@ def test_names_of_a_hard_link_are_listed_and_nothing_is_emptied(place: Place, sh
     assert ADDRESS in log.read_text()
 
 
+def test_names_are_found_also_of_a_file_that_is_to_be_rotated_or_is_held(
+    place: Place, shredder: Shredder
+) -> None:
+    place.write_policy(WEEK + 'rotate = "1 day"\n')
+    live = place.write_log("access.log", 2)
+    os.link(live, place.root / "second-name")
+    run = shred_by_command(shredder, place, expect=4)
+    (file,) = run.events("files-decided")[0]["files"]
+    assert file["verdict"] == "refused"
+    assert live.exists()
+    os.utime(live, (1, 1))
+    shredder("logs", "hold", place.policy, "web", "--until", "2099-01-01", "--reason", "x")
+    shred_by_command(shredder, place, expect=4)
+
+
+@pytest.mark.parametrize(("ahead_s", "code"), [(300, 0), (DAY_S - 60, 0), (3 * DAY_S, 4)])
+@pytest.mark.parametrize("name", ["access.log", "access.log.2"])
+def test_a_file_whose_age_cannot_be_told_is_no_success(
+    name: str, ahead_s: int, code: int, place: Place, shredder: Shredder
+) -> None:
+    """A clock that was wrong for a while; the records themselves are old, and not believed alone."""
+    place.write_policy(WEEK)
+    log = place.write_log(name, 30)
+    before = log.read_bytes()
+    os.utime(log, (1, time.time() + ahead_s))
+    run = shred_by_command(shredder, place, expect=code)
+    (file,) = run.events("files-decided")[0]["files"]
+    assert file["verdict"] == ("refused" if code else "not due")
+    assert file["why"].startswith("its age cannot be told: it is dated ") == bool(code)
+    assert log.read_bytes() == before
+    headline = json.loads(shredder("logs", "shred", place.policy, "--json", expect=code).stdout)["headline"]
+    assert headline == ("FAILED, incomplete: 1 file refused" if code else "complete: 1 file not due")
+
+
 def test_a_link_in_the_place_of_a_log_is_refused(place: Place, shredder: Shredder) -> None:
     place.write_policy(WEEK)
     innocent = place.root / "innocent"
@@ -716,15 +750,33 @@ def test_real_logrotate_hands_a_file_over_before_it_removes_it(
 
 def test_notify_is_run_when_a_run_failed(place: Place, shredder: Shredder) -> None:
     place.write_script("tell", f'echo "$@" >> {place.root}/told')
-    place.write_script("hold", "exit 75")
+    place.write_script("hold", "exit 1")
     place.write_policy(
         WEEK + '\nhold = ["{root}/hold"]\n', run='notify = ["{root}/tell", "{policy}", "{exit_code}"]'
     )
     shred_by_command(shredder, place)
     assert not (place.root / "told").exists()
     place.write_log("access.log.2", 9)
-    shred_by_command(shredder, place, expect=7)
-    assert (place.root / "told").read_text() == f"{place.policy} 7\n"
+    shred_by_command(shredder, place, "--no-notify", expect=9)
+    assert not (place.root / "told").exists()
+    shred_by_command(shredder, place, expect=9)
+    assert (place.root / "told").read_text() == f"{place.policy} 9\n"
+
+
+def test_a_hold_is_no_failure_and_one_that_lasts_too_long_is(place: Place) -> None:
+    """As the schedule has it: its unit takes 7 for success."""
+    place.write_script("tell", f'echo "$@" >> {place.root}/told')
+    place.write_script("hold", "exit 75")
+    place.write_policy(
+        WEEK + '\nhold = ["{root}/hold"]\nhold_at_most = "3 days"\n',
+        run='notify = ["{root}/tell", "{exit_code}"]',
+    )
+    now_s = int(time.time())
+    place.write_log("access.log.2", 9)
+    assert shred_at(place, now_s).exit_code == 7
+    assert not (place.root / "told").exists()
+    assert shred_at(place, now_s + 4 * DAY_S).exit_code == 9
+    assert (place.root / "told").read_text() == "9\n"
 
 
 def test_only_root_may(place: Place, shredder: Shredder) -> None:

@@ -287,6 +287,6 @@ def test_logrotate_hands_files_over_before_it_removes_them(debian: DebianGuest) 
     debian("systemctl daemon-reload; rm -f /var/lib/logrotate/status; systemctl start logrotate.service")
     debian("test ! -e /var/log/app/app.log.2; test -e /var/log/app/app.log.1")
     assert debian(f"sync; echo 3 > /proc/sys/vm/drop_caches; grep -c {letters} /dev/vda", expect=1) == "0\n"
-    folder = debian("ls -d /var/lib/shredder/runs/*").strip()
+    folder = debian("ls -d /var/lib/shredder/by-hand/runs/*").strip()
     assert "proven" in debian(f"shredder certificate show {folder}/certificate.json", expect=None)
     debian("rm -r /etc/logrotate.d/app /etc/systemd/system/logrotate.service.d; systemctl daemon-reload")

@@ -134,6 +134,8 @@ _MANY = b"".join(map(_line, range(3000)))
         ("a.log.1.gz", lambda data: gzip.compress(data[:999]) + gzip.compress(data[999:])),
         ("a.log.1.bz2", bz2.compress),
         ("a.log.1.xz", lzma.compress),
+        ("a.log.1.bz2", lambda data: bz2.compress(data[:40]) + bz2.compress(data[40:])),
+        ("a.log.1.xz", lambda data: lzma.compress(data[:40]) + bytes(8) + lzma.compress(data[40:])),
     ],
 )
 @pytest.mark.parametrize("count", [1, 3000])

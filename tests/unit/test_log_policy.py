@@ -8,6 +8,7 @@ from shredder.errors import UsageError
 from shredder.log_model import After, Grade
 from shredder.log_policy import Release, ReleaseKind, RuleKind
 from shredder.logs import policy as policy_module
+from shredder.logs.by_hand import policy_for_file
 from shredder.logs.policy import find_rule, read_policy
 from shredder.model import VerifyKind
 from shredder.units import DAY_S, GIB, MIB
@@ -24,7 +25,7 @@ def _example() -> str:
 
 def test_the_example_in_the_description_says_what_it_says() -> None:
     policy = make_policy(_example())
-    assert (policy.name, policy.state, policy.key) == ("policy", "/var/lib/shredder", "/etc/shredder/key")
+    assert (policy.name, policy.state, policy.key) == ("policy", "/var/lib/shredder/web", "/etc/shredder/key")
     assert policy.notify == ("mail-me", "{policy}", "{exit_code}")
     assert policy.gap_s == DAY_S + 900
     assert [(rule.kind, rule.name) for rule in policy.rules] == [
@@ -161,3 +162,17 @@ def test_a_rule_is_found_by_its_name() -> None:
 
 def test_the_name_is_that_of_the_file() -> None:
     assert read_policy(_WEB.encode(), str(Path("/srv/edge.policy.toml"))).name == "edge.policy"
+
+
+def test_each_policy_has_a_state_folder_of_its_own() -> None:
+    names = ("edge", "edge.policy", "mail")
+    states = [read_policy(_WEB.encode(), f"/etc/shredder/{name}.toml").state for name in names]
+    assert states == [f"/var/lib/shredder/{name}" for name in names]
+    assert policy_for_file("/var/log/a", After.KEEP_NAME).state == "/var/lib/shredder/by-hand"
+
+
+@pytest.mark.parametrize("name", ["by-hand.toml", "...toml", "..toml", ".toml", ".hidden.toml"])
+def test_a_name_that_makes_no_folder_of_its_own_needs_one(name: str) -> None:
+    with pytest.raises(UsageError, match='"state" is missing'):
+        read_policy(_WEB.encode(), f"/etc/shredder/{name}")
+    assert read_policy(b'[run]\nstate = "/srv/state"\n' + _WEB.encode(), f"/etc/{name}").state == "/srv/state"

@@ -56,6 +56,7 @@ def test_only_state_and_log_folders_can_be_written_to() -> None:
     lines = [line for line in _service(policy) if line.startswith("ReadWritePaths=")]
     assert lines == [f'ReadWritePaths="-{path}"' for path in ("/srv", "/var/lib/s", "/var/log/web")]
     assert "ProtectSystem=strict" in _service(policy)
+    assert 'ReadWritePaths="-/var/lib/shredder/policy"' in _service(_LOGS)
 
 
 def test_a_pattern_in_the_top_folder_takes_in_everything() -> None:

@@ -47,7 +47,8 @@ def _only(decisions: Sequence[Decision]) -> Decision:
         (NOW_S - 8 * DAY_S, NOW_S + HOUR_S, False),
         # a client that dates a record into the future does not keep the file for ever
         (NOW_S - 8 * DAY_S, NOW_S + 400 * DAY_S, True),
-        (NOW_S + 400 * DAY_S, NOW_S - 8 * DAY_S, True),
+        # and a record alone makes no file old
+        (NOW_S + 400 * DAY_S, NOW_S - 8 * DAY_S, False),
         (NOW_S + 400 * DAY_S, NOW_S - 6 * DAY_S, False),
     ],
 )
@@ -72,10 +73,20 @@ def test_a_record_that_lies_puts_its_file_off_by_keep_and_a_day_at_most(lie_s: i
         assert due[0] is Action.SHRED
 
 
-def test_a_file_dated_far_ahead_with_nothing_to_say_otherwise_is_kept_and_said() -> None:
-    decision = _only(decide(_lineage(make_file(mtime_s=NOW_S + 3 * DAY_S)), make_rule(), NOW_S))
-    assert (decision.action, decision.reason) == (Action.KEEP, Reason.AHEAD)
-    assert "3 days ahead" in explain(decision, make_rule(), NOW_S)
+def test_a_file_changed_far_ahead_of_now_is_kept_and_said_whatever_its_records_say() -> None:
+    for newest_s in (None, NOW_S - 30 * DAY_S, NOW_S + 2 * DAY_S):
+        file = make_file(mtime_s=NOW_S + 3 * DAY_S, newest_s=newest_s)
+        decision = _only(decide(_lineage(file), make_rule(), NOW_S))
+        assert (decision.action, decision.reason) == (Action.KEEP, Reason.AHEAD)
+        assert "3 days ahead" in explain(decision, make_rule(), NOW_S)
+
+
+@pytest.mark.parametrize("ahead_s", [60, HOUR_S, DAY_S])
+def test_a_clock_that_is_a_little_off_is_no_matter(ahead_s: int) -> None:
+    file = make_file(mtime_s=NOW_S + ahead_s)
+    decision = _only(decide(_lineage(file), make_rule(), NOW_S))
+    assert (decision.action, decision.reason) == (Action.KEEP, Reason.YOUNG)
+    assert _only(decide(_lineage(file), make_rule(), NOW_S + 8 * DAY_S)).action is Action.SHRED
 
 
 def test_what_is_kept_for_no_time_is_due_at_once_whatever_its_date() -> None:
