@@ -13,6 +13,7 @@ from shredder.certify.keys import PrivateKey
 from shredder.certify.log_findings import find_logs
 from shredder.certify.log_reports import LogsReport
 from shredder.discover.hosts import name_host
+from shredder.discover.permissions import distrust_folder
 from shredder.discover.probe import read_host
 from shredder.erase.transfer import StopFlag
 from shredder.erase.unfinished import Unfinished
@@ -112,6 +113,10 @@ def _open_state(state: Path) -> Path:
         raise RefusedError(
             f"the state folder {state} is not used: others may change it", hint="only root may write to it"
         )
+    # whoever can put another folder in its place makes us forget what is held
+    why = distrust_folder(str(state))
+    if why:
+        raise RefusedError(f"the state folder {state} is not used: {why}", hint="only root may write to it")
     return state
 
 
