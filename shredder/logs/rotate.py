@@ -10,7 +10,7 @@ from shredder.discover.openers import FileKey
 from shredder.erase.fresh_file import FreshFile
 from shredder.erase.names import open_folder, rename
 from shredder.log_model import LogFile
-from shredder.statx import look_at
+from shredder.statx import APPEND_ONLY, IMMUTABLE, FileFacts, look_at, look_at_open
 
 _TRIES = 60
 _ANOTHER = "it is another file than before"
@@ -54,6 +54,29 @@ def look_in_folder(path: str, base: str) -> Seen:
     return Seen((facts.device, facts.inode), facts.born_ns, facts.size_bytes, mtime_ns)
 
 
+def why_names_stay(path: str, base: str) -> str:
+    """Return why no name in the folder of a file can be changed, or ""; asked before its bytes are gone.
+
+    Args:
+        path: the file.
+        base: the trusted folder above; no link below it is followed.
+    """
+    try:
+        folder = open_folder(base, path.rpartition("/")[0] or "/")
+    except OSError:
+        return ""  # whoever looks at the file will say so
+    try:
+        return _describe_lock(look_at_open(folder))
+    finally:
+        os.close(folder)
+
+
+def _describe_lock(facts: FileFacts) -> str:
+    if facts.attributes & IMMUTABLE:
+        return "has the attribute immutable"
+    return "has the attribute append-only" if facts.attributes & APPEND_ONLY else ""
+
+
 def rename_live(file: LogFile, base: str, now_s: int, *, recreate: bool) -> Renamed:
     """Give a live log the name of a rotated one, with the time in it.
 
@@ -89,6 +112,9 @@ def _rename(folder: int, name: str, file: LogFile, now_s: int, fresh: FreshFile 
     try:
         if not _leads_to(folder, name, file):
             return _keep(file, _ANOTHER)
+        lock = _describe_lock(look_at(name, folder))
+        if lock:
+            return _keep(file, f"it {lock}")
         rotated = _take_free_name(folder, name, now_s)
     except OSError as error:
         return _keep(file, f"it cannot be renamed ({error.strerror})")

@@ -28,7 +28,7 @@ from shredder.logs.hooks import Records, ask_hold, summarise
 from shredder.logs.journald import rotate_journals
 from shredder.logs.memory import Mark, Stopped, mark_of
 from shredder.logs.openness import find_open, wait_until_closed
-from shredder.logs.rotate import Seen, look_in_folder, rename_live
+from shredder.logs.rotate import Seen, look_in_folder, rename_live, why_names_stay
 from shredder.logs.service import Service
 from shredder.logs.shredding import Run, accepted, result_of, shred_jobs
 from shredder.logs.targets import Target, Task
@@ -49,6 +49,7 @@ class RuleRun:
         # by the file's key: what it is now; a live one gets another name, and more records, on the way
         self._now = {target.key: target.file for target in task.targets}
         self._seen: dict[FileKey, Seen] = {}
+        self._locks: dict[str, str] = {}
 
     def carry_out(self) -> None:
         """Take every step in its order. What goes wrong stands in the evidence."""
@@ -166,6 +167,10 @@ class RuleRun:
     def _is_unchanged(self, target: Target) -> bool:
         """A file that was written to, or replaced, since it was found due is not the one that is due."""
         file = self._now[target.key]
+        lock = self._find_lock(file.path.rpartition("/")[0], target)
+        if lock:
+            self._keep(target, lock)
+            return False
         seen = self._look(target)
         if seen is None:
             return False
@@ -177,6 +182,15 @@ class RuleRun:
             return False
         self._seen[target.key] = seen
         return True
+
+    def _find_lock(self, folder: str, target: Target) -> str:
+        """Return why a folder lets no name go; asked once for each."""
+        if self._rule.work.after is After.KEEP_NAME:
+            return ""
+        if folder not in self._locks:
+            why = why_names_stay(self._now[target.key].path, target.base)
+            self._locks[folder] = f"its folder {why}" if why else ""
+        return self._locks[folder]
 
     def _is_as_seen(self, target: Target) -> bool:
         """What was written since the check and the summary looked would be lost to both."""
