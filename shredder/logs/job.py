@@ -236,11 +236,12 @@ class _Job:
 
     def _make_tasks(self, left: LeftBehind) -> tuple[Task, ...]:
         labels, now_s = self._run.labels, self._clock.now_s
-        if self._asked.files is not None:
-            (rule,) = self._policy.rules
-            return tuple(make_task_for(path, rule, labels) for path in self._asked.files)
         # what the policy's own check holds is asked about again
         holds = [hold for hold in read_holds(self._state) if hold.by is HeldBy.HAND]
+        if self._asked.files is not None:
+            (rule,) = self._policy.rules
+            hold = next((item for item in holds if item.name == rule.name and item.is_in_force(now_s)), None)
+            return tuple(make_task_for(path, rule, labels, hold) for path in self._asked.files)
         found = look_and_decide(self._policy, now_s, holds)
         return tuple(make_task(item, labels, now_s, left.keys) for item in found)
 

@@ -139,3 +139,17 @@ def test_another_rule_is_not_held(place: Place, shredder: Shredder) -> None:
     shred_by_command(shredder, place, expect=7)
     assert kept.exists()
     assert not gone.exists()
+
+
+def test_a_file_that_is_named_by_hand_is_held_too(place: Place, shredder: Shredder) -> None:
+    """logrotate's hand-over must not get around a court order."""
+    log = place.write_log("access.log.2", 1)
+    before = log.read_bytes()
+    hold(place, shredder, "court order 7")
+    done = shredder("logs", "shred", place.policy, "--file", log, "--keep-name", expect=7)
+    assert "held by" in done.stderr
+    assert "court order 7" in done.stderr
+    assert log.read_bytes() == before
+    shredder("logs", "release", place.policy, "web")
+    shredder("logs", "shred", place.policy, "--file", log)
+    assert not log.exists()
