@@ -14,7 +14,8 @@ _NS = 10**9
 # attributes, nlink, uid, gid, mode; inode, size; birth; last change; device; mount
 _FIELDS = struct.Struct("=I4xQIIIH2xQQ16x16xqI4x16xqI4x8xIIQ")
 
-IMMUTABLE, APPEND_ONLY, ENCRYPTED = 0x10, 0x20, 0x800
+_IMMUTABLE, _APPEND_ONLY = 0x10, 0x20
+ENCRYPTED = 0x800
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,13 @@ class FileFacts:
     mode: int
     size_bytes: int
     mtime_ns: int
+
+    @property
+    def lock(self) -> str:
+        """The attribute that keeps it, or the names in it, as they are; "" for none."""
+        if self.attributes & _IMMUTABLE:
+            return "immutable"
+        return "append-only" if self.attributes & _APPEND_ONLY else ""
 
 
 def look_at(name: str, folder: int) -> FileFacts:

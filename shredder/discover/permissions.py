@@ -37,6 +37,21 @@ def distrust_file(path: str) -> str:
     return f"{path} {why}" if why else ""
 
 
+def distrust_folder(path: str) -> str:
+    """Return why a folder of ours must not be trusted, itself and all on the way to it, or "".
+
+    Args:
+        path: absolute.
+    """
+    try:
+        _check_folder(_follow(Path(path)))
+    except _DistrustedError as error:
+        return str(error)
+    except OSError as error:
+        return f"{path} cannot be looked at ({error.strerror})"
+    return ""
+
+
 def distrust_log_folder(path: str) -> str:
     """Return why a folder of logs must not be worked in, or "".
 

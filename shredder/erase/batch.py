@@ -14,7 +14,7 @@ from itertools import islice
 from shredder.erase.file_job import Eyes, FileJob, Tools
 from shredder.erase.file_work import FileWork
 from shredder.erase.keystream import Source
-from shredder.erase.names import draw_free_name, flush_file_system, open_folder
+from shredder.erase.names import draw_free_name, flush_file_system, open_folder, why_names_stay
 from shredder.erase.pace import WINDOW_BYTES, Pace
 from shredder.erase.pinned_file import FileRefusedError, PinnedFile
 from shredder.erase.raw_view import RawDevices
@@ -103,6 +103,7 @@ class _Round:
         self._unfinished = unfinished
         self._open = contextlib.ExitStack()
         self._folders: dict[tuple[str, str], int] = {}
+        self._locks: dict[int, str] = {}
         self._flushed: set[int] = set()
         self._works: list[FileWork] = []
         self.next_bytes = next_bytes
@@ -145,6 +146,8 @@ class _Round:
             return _untouched(job, "stopped")
         try:
             folder = self._folder(job)
+            if job.after is not After.KEEP_NAME and self._locks[folder]:
+                return _untouched(job, f"the folder of {job.path} {self._locks[folder]}")
             pinned = PinnedFile(folder, job.name, job.path, job.file, job.version)
         except FileRefusedError as error:
             return _untouched(job, error.message + self._other_names(job, error.links))
@@ -179,6 +182,7 @@ class _Round:
             descriptor = open_folder(job.base, job.folder)
             self._open.callback(os.close, descriptor)
             self._folders[key] = descriptor
+            self._locks[descriptor] = why_names_stay(descriptor)
         return self._folders[key]
 
     def _other_names(self, job: FileJob, links: int) -> str:

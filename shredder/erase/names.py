@@ -6,6 +6,8 @@ import os
 import string
 from pathlib import Path
 
+from shredder.statx import look_at_open
+
 _RENAME_NOREPLACE = 1  # <linux/fs.h>
 _LETTERS = string.ascii_letters + string.digits
 _TO_LETTERS = bytes(ord(_LETTERS[byte % len(_LETTERS)]) for byte in range(256))
@@ -84,3 +86,13 @@ def open_folder(base: str, folder: str) -> int:
             os.close(descriptor)
         descriptor = inner
     return descriptor
+
+
+def why_names_stay(folder: int) -> str:
+    """Return why no name in an open folder can be taken away, or ""; asked before a file's bytes are gone.
+
+    Raises:
+        OSError: the kernel refused.
+    """
+    lock = look_at_open(folder).lock
+    return f"has the attribute {lock}" if lock else ""

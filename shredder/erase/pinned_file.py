@@ -8,7 +8,7 @@ import stat
 from shredder.erase.medium import read_fully, write_fully
 from shredder.errors import RefusedError
 from shredder.log_model import FileId, Version
-from shredder.statx import APPEND_ONLY, IMMUTABLE, FileFacts, look_at_open
+from shredder.statx import FileFacts, look_at_open
 
 _KINDS = (
     (stat.S_ISLNK, "is a symbolic link"),
@@ -84,9 +84,8 @@ class PinnedFile:
         if facts.links != 1:
             message = f"{self.path} has {facts.links} names" if facts.links else f"{self.path} was deleted"
             raise FileRefusedError(message, links=facts.links)
-        if facts.attributes & (IMMUTABLE | APPEND_ONLY):
-            what = "immutable" if facts.attributes & IMMUTABLE else "append-only"
-            raise FileRefusedError(f"{self.path} has the attribute {what}")
+        if facts.lock:
+            raise FileRefusedError(f"{self.path} has the attribute {facts.lock}")
 
     @property
     def id(self) -> FileId:

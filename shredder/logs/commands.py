@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from shredder.erase.transfer import StopFlag
 from shredder.errors import UsageError
 from shredder.logs.load import PROGRAM_PATH, find_program
+from shredder.logs.strays import ending_strays
 from shredder.units import duration
 
 _LOOK_S = 0.02
@@ -44,9 +45,16 @@ def run_command(
         limit_s: after so many seconds its whole process group is ended.
         stop: ends it early.
         output: a descriptor for what it prints, or subprocess.DEVNULL.
-        leaves_none: processes of its group that outlive it are ended, too; not for what starts a service.
+        leaves_none: processes that outlive it are ended, too; not for what starts a service.
         mask: its umask.
     """
+    with ending_strays() if leaves_none else contextlib.nullcontext():
+        return _run(words, limit_s, stop, output=output, leaves_none=leaves_none, mask=mask)
+
+
+def _run(
+    words: Sequence[str], limit_s: float, stop: StopFlag, *, output: int, leaves_none: bool, mask: int
+) -> Ended:
     try:
         process = subprocess.Popen(
             [find_program(words[0]), *words[1:]],

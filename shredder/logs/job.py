@@ -2,7 +2,7 @@
 
 import os
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -27,7 +27,7 @@ from shredder.log_events import (
     PreviousRun,
     RuleFailed,
 )
-from shredder.log_policy import HeldBy, Policy, Rule, RuleKind
+from shredder.log_policy import HeldBy, Hold, Policy, Rule, RuleKind
 from shredder.logs.clock import Clock
 from shredder.logs.commands import run_command
 from shredder.logs.holds import forget_holds, read_holds
@@ -147,7 +147,7 @@ class _Job:
         previous = self._finish_previous()
         journal_errors = self._rotate_journals()
         left = LeftBehind(self._policy, self._run)
-        named = [judge_named(path, self._run.labels) for path in self._asked.files or ()]
+        named = list(self._judge_named(self._asked.files or ()))
         folder = open_run_folder(self._choose_folder(), self._asked.key, self._salt)
         self._log = log = EvidenceLog(folder.path / EVIDENCE)
         self._record(self._start_event(previous))
@@ -210,17 +210,25 @@ class _Job:
         error = rotate_journals(journals[0].hook_limit_s, self._run.stop)
         return {rule.name: error for rule in journals}
 
+    def _holds_by_hand(self) -> list[Hold]:
+        """What the policy's own check holds is asked about again."""
+        return [hold for hold in read_holds(self._state) if hold.by is HeldBy.HAND]
+
+    def _judge_named(self, paths: Sequence[str]) -> Iterator[Judged]:
+        (rule, *_), now_s = self._policy.rules, self._clock.now_s
+        holds = self._holds_by_hand()
+        hold = next((item for item in holds if item.name == rule.name and item.is_in_force(now_s)), None)
+        return (judge_named(path, self._run.labels, hold) for path in paths)
+
     def _decide(self, named: Sequence[Judged], left: LeftBehind) -> list[Task]:
         """Put on record what is decided for each file, and return what is to be done."""
         labels, now_s = self._run.labels, self._clock.now_s
         if self._asked.files is not None:
             (rule,) = self._policy.rules
             return [self._record_decisions(rule, named)]
-        # what the policy's own check holds is asked about again
-        holds = [hold for hold in read_holds(self._state) if hold.by is HeldBy.HAND]
         return [
             self._record_decisions(found.rule, judge_files(found, labels, now_s, left.keys))
-            for found in look_and_decide(self._policy, now_s, holds)
+            for found in look_and_decide(self._policy, now_s, self._holds_by_hand())
         ]
 
     def _record_decisions(self, rule: Rule, judged: Iterable[Judged]) -> Task:

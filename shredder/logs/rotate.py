@@ -86,6 +86,9 @@ def _rename(folder: int, name: str, file: LogFile, now_s: int, fresh: FreshFile 
     try:
         if not _leads_to(folder, name, file):
             return _keep(file, _ANOTHER)
+        lock = look_at(name, folder).lock
+        if lock:
+            return _keep(file, f"it has the attribute {lock}")
         rotated = _take_free_name(folder, name, now_s)
     except OSError as error:
         return _keep(file, f"it cannot be renamed ({error.strerror})")

@@ -4,6 +4,7 @@ import os
 import stat
 from pathlib import Path
 
+from shredder.discover.permissions import distrust_folder
 from shredder.erase.transfer import StopFlag
 from shredder.erase.unfinished import Unfinished
 from shredder.errors import RefusedError
@@ -18,7 +19,7 @@ def open_state(state: Path) -> Path:
     """Make the state folder; others must not be able to change what is in it.
 
     Raises:
-        RefusedError: it cannot be made, or others can write to it.
+        RefusedError: it cannot be made, or others can change it, or a folder above it.
     """
     try:
         state.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -30,6 +31,10 @@ def open_state(state: Path) -> Path:
         raise RefusedError(
             f"the state folder {state} is not used: others may change it", hint="only root may write to it"
         )
+    # whoever can put another folder in its place makes us forget what is held
+    why = distrust_folder(str(state))
+    if why:
+        raise RefusedError(f"the state folder {state} is not used: {why}", hint="only root may write to it")
     return state
 
 

@@ -18,7 +18,7 @@ from shredder.erase.names import open_folder
 from shredder.errors import UsageError
 from shredder.log_events import FileDecision, Verdict
 from shredder.log_model import LogFile
-from shredder.log_policy import Rule, RuleKind
+from shredder.log_policy import Hold, Rule, RuleKind
 from shredder.logs.labels import Labels
 from shredder.logs.policy_values import is_wild
 from shredder.logs.survey import Found
@@ -89,8 +89,13 @@ def _wants_span(rule: Rule) -> bool:
     return rule.kind is not RuleKind.SPOOL or bool(rule.hold or rule.summarise)
 
 
-def judge_named(path: str, labels: Labels) -> Judged:
+def judge_named(path: str, labels: Labels, hold: Hold | None) -> Judged:
     """Return what is to be done with one file that was named by hand.
+
+    Args:
+        path: the file.
+        labels: names files for the evidence.
+        hold: a person's, that is in force for the rule; it counts for this file too.
 
     Raises:
         UsageError: it is not there.
@@ -102,6 +107,9 @@ def judge_named(path: str, labels: Labels) -> Judged:
     file = make_file(path, facts)
     if stat.S_ISREG(facts.st_mode):
         file = read_span(file)
+    if hold:
+        why = f"it was named by hand; held by {hold.who}: {hold.reason}"
+        return _describe(file, Verdict.HELD, why, labels), None
     decision = _describe(file, Verdict.DUE, "it was named by hand", labels)
     base = path.rpartition("/")[0] or "/"
     return decision, Target(file, base, Verdict.DUE, is_live=False)

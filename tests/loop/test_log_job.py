@@ -779,21 +779,6 @@ def test_a_hold_is_no_failure_and_one_that_lasts_too_long_is(place: Place) -> No
     assert (place.root / "told").read_text() == "9\n"
 
 
-def test_only_root_may(place: Place, shredder: Shredder) -> None:
-    place.write_policy(WEEK)
-    log = place.write_log("access.log.2", 9)
-    code = "import os, sys; os.setuid(65534); from shredder.cli import main; main()"
-    done = subprocess.run(
-        [sys.executable, "-c", code, "logs", "shred", str(place.policy)],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd="/",
-    )
-    assert done.returncode in (3, 1), done.stderr
-    assert log.exists()
-
-
 def test_a_second_policy_of_another_time_zone_sees_the_same_age(place: Place) -> None:
     """Nothing is due one second early, and everything is on the second."""
     place.write_policy(WEEK)
