@@ -1,8 +1,13 @@
 """`shredder schedule`: what it says where it can do nothing."""
 
+import os
 from pathlib import Path
 
+import pytest
+
 from tests.support.command import Shredder
+
+pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can change what systemd does")
 
 _POLICY = '[[logs]]\nname = "web"\npaths = ["/var/log/web/*.log*"]\nkeep = "7 days"\n'
 

@@ -10,7 +10,7 @@ from shredder.discover.permissions import distrust_file, distrust_log_folder
 
 _SOMEBODY = 4242
 
-needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files to others")
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="it is about what belongs to root and others")
 
 
 @pytest.fixture
@@ -55,6 +55,7 @@ def test_who_may_write_to_it_or_to_a_folder_on_the_way(
     assert distrust_file(str(folder / "in" / "file")) == f"{folder / which} {said}"
 
 
+@needs_root
 def test_a_sticky_folder_on_the_way_lets_nobody_take_anything_away(folder: Path) -> None:
     folder.chmod(0o1777)
     assert distrust_file(str(folder / "in" / "file")) == ""
