@@ -65,9 +65,6 @@ class LogFile:
     links: int
     size_bytes: int
     mtime_ns: int
-    uid: int
-    gid: int
-    mode: int
     oldest_s: int | None
     newest_s: int | None
 

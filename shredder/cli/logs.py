@@ -4,7 +4,6 @@ import json
 import os
 import pwd
 import time
-from collections.abc import Collection
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -35,7 +34,7 @@ from shredder.logs.job import Asked
 from shredder.logs.left_behind import list_begun
 from shredder.logs.load import load_policy
 from shredder.logs.policy import find_rule
-from shredder.logs.survey import Found, look, look_and_decide, with_spans
+from shredder.logs.survey import look, look_and_decide, with_spans
 from shredder.plan.retention import explain
 from shredder.records import to_json
 from shredder.units import printable
@@ -156,34 +155,30 @@ def _preview(policy: Path, *, as_json: bool) -> None:
     begun = list_begun(Path(loaded.state))
     known = {(entry.device, entry.inode) for entry in begun}
     # their last change is that of the run that had begun them, which says nothing of their age
-    found = tuple(
-        _without(item, known) for item in look_and_decide(loaded, now_s, read_holds(Path(loaded.state)))
-    )
+    decided = [
+        (item, [decision for decision in item.decisions if decision.file.key not in known])
+        for item in look_and_decide(loaded, now_s, read_holds(Path(loaded.state)))
+    ]
     if as_json:
         rules = [
             {
                 "name": item.rule.name,
                 "decisions": [
                     {**to_json(decision), "why": explain(decision, item.rule, now_s)}
-                    for decision in item.decisions
+                    for decision in decisions
                 ],
                 "skipped": to_json(item.skipped),
             }
-            for item in found
+            for item, decisions in decided
         ]
         _print_json({"now_s": now_s, "begun": [entry.path for entry in begun], "rules": rules})
         return
     if begun:
         click.echo(describe_begun(begun) + "\n")
-    click.echo("\n\n".join(describe_decisions(item, now_s) for item in found))
-    for item in found:
+    click.echo("\n\n".join(describe_decisions(item.rule, some, now_s) for item, some in decided))
+    for item, _ in decided:
         for skipped in item.skipped:
             say(f"{skipped.path} is left alone: {skipped.reason}")
-
-
-def _without(found: Found, keys: Collection[tuple[str, int]]) -> Found:
-    kept = tuple(item for item in found.decisions if (item.file.device, item.file.inode) not in keys)
-    return replace(found, decisions=kept)
 
 
 @command.command("hold")

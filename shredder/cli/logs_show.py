@@ -1,6 +1,6 @@
 """How logs, promises and decisions are shown to people."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 
 from shredder.cli.tables import render_table
@@ -8,6 +8,7 @@ from shredder.discover.log_times import is_sealed
 from shredder.discover.residue import Residue
 from shredder.erase.unfinished import Entry
 from shredder.log_model import LogFile
+from shredder.log_policy import Rule
 from shredder.logs.check import Checked, Promise
 from shredder.logs.survey import Found
 from shredder.plan.outline import outline
@@ -73,13 +74,13 @@ def describe_begun(begun: Iterable[Entry]) -> str:
     return f"{head}\n{render_table(('ACTION', 'FILE', 'SIZE'), rows)}"
 
 
-def describe_decisions(found: Found, now_s: int) -> str:
+def describe_decisions(rule: Rule, decisions: Sequence[Decision], now_s: int) -> str:
     """Return what would happen for one rule, and why for each file."""
-    due = sum(decision.action in (Action.SHRED, Action.HOLD) for decision in found.decisions)
-    lines = [f"{found.rule.name}: {due} of {len(found.decisions)} files are due"]
-    if found.due:
-        lines += [f"  {number}. {step}" for number, step in enumerate(outline(found.rule), start=1)]
-    rows = [_decision_row(decision, found, now_s) for decision in found.decisions]
+    due = sum(decision.action in (Action.SHRED, Action.HOLD) for decision in decisions)
+    lines = [f"{rule.name}: {due} of {len(decisions)} files are due"]
+    if any(decision.action is not Action.KEEP for decision in decisions):
+        lines += [f"  {number}. {step}" for number, step in enumerate(outline(rule), start=1)]
+    rows = [_decision_row(decision, rule, now_s) for decision in decisions]
     lines += [render_table(("ACTION", "FILE", "SIZE", "WHY"), rows)] if rows else []
     return "\n".join(lines)
 
@@ -90,9 +91,9 @@ def _promise_row(promise: Promise) -> tuple[str, str, str]:
     return promise.rule, f"{shown} and {more} more" if more > 0 else shown or "none", str(promise.life)
 
 
-def _decision_row(decision: Decision, found: Found, now_s: int) -> tuple[str, str, str, str]:
+def _decision_row(decision: Decision, rule: Rule, now_s: int) -> tuple[str, str, str, str]:
     file = decision.file
-    return decision.action, file.path, binary_size(file.size_bytes), explain(decision, found.rule, now_s)
+    return decision.action, file.path, binary_size(file.size_bytes), explain(decision, rule, now_s)
 
 
 def _times(file: LogFile) -> tuple[str, str, str]:

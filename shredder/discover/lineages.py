@@ -7,9 +7,11 @@ import fnmatch
 import os
 import re
 import stat
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
+from operator import attrgetter, itemgetter
 
 from shredder.discover.permissions import distrust_log_folder
 from shredder.log_model import LogFile
@@ -33,7 +35,7 @@ class Skipped:
     reason: str
 
 
-def find_files(patterns: Iterable[str]) -> tuple[tuple[LogFile, ...], tuple[Skipped, ...]]:
+def find_files(patterns: Iterable[str]) -> tuple[list[LogFile], list[Skipped]]:
     """Return the regular files that the patterns match, each once, and what was left alone.
 
     Args:
@@ -51,27 +53,40 @@ def find_files(patterns: Iterable[str]) -> tuple[tuple[LogFile, ...], tuple[Skip
                 files.append(item)
             else:
                 skipped.append(item)
-    return tuple(files), tuple(skipped)
+    return files, skipped
 
 
-def group_lineages(files: Iterable[LogFile], kind: RuleKind) -> tuple[Lineage, ...]:
-    """Return the files as lineages, sorted by the live file's name.
+def group_lineages(files: list[LogFile], kind: RuleKind) -> Iterator[Lineage]:
+    """Yield the files as lineages, sorted by the live file's name; of very many, each is held once.
 
     The files of a spool are done with: each folder is one lineage without a live file.
+
+    Args:
+        files: used up.
+        kind: of their rule.
     """
-    every = sorted(files, key=lambda file: file.path)
-    names = frozenset(file.path for file in every)
-    live: dict[str, LogFile] = {}
-    rotated: dict[str, list[LogFile]] = {}
-    for file in every:
-        path = f"{os.path.dirname(file.path)}/" if kind is RuleKind.SPOOL else live_path(file.path, names)  # noqa: PTH120
-        if path == file.path:
-            live[path] = file
-        else:
-            rotated.setdefault(path, []).append(file)
-    return tuple(
-        Lineage(path, live.get(path), tuple(rotated.get(path, ()))) for path in sorted({*live, *rotated})
-    )
+    names = frozenset() if kind is RuleKind.SPOOL else frozenset(file.path for file in files)
+    files.sort(key=attrgetter("path"), reverse=True)
+    keyed = []
+    while files:
+        file = files.pop()
+        folder = sys.intern(f"{file.path.rpartition('/')[0]}/")
+        path = folder if kind is RuleKind.SPOOL else live_path(file.path, names)
+        keyed.append((file.path if path == file.path else path, file))
+    keyed.sort(key=itemgetter(0), reverse=True)
+    while keyed:
+        yield _take_lineage(keyed)
+
+
+def _take_lineage(keyed: list[tuple[str, LogFile]]) -> Lineage:
+    """Take the last files that belong together; those of one log stand the last name first."""
+    path = keyed[-1][0]
+    together = []
+    while keyed and keyed[-1][0] == path:
+        together.append(keyed.pop()[1])
+    together.sort(key=attrgetter("path"))
+    live = next((file for file in together if file.path == path), None)
+    return Lineage(path, live, tuple(file for file in together if file is not live))
 
 
 def find_strays(lineages: Iterable[Lineage]) -> tuple[str, ...]:
@@ -170,9 +185,6 @@ def make_file(path: str, facts: os.stat_result) -> LogFile:
         links=facts.st_nlink,
         size_bytes=facts.st_size,
         mtime_ns=facts.st_mtime_ns,
-        uid=facts.st_uid,
-        gid=facts.st_gid,
-        mode=_mode(facts.st_mode),
         oldest_s=None,
         newest_s=None,
     )
@@ -201,9 +213,3 @@ def _compiled(part: str) -> re.Pattern[str]:
 @cache
 def _device(number: int) -> str:
     return f"{os.major(number)}:{os.minor(number)}"
-
-
-@cache
-def _mode(mode: int) -> int:
-    """One number for all files alike: there may be a hundred thousand."""
-    return stat.S_IMODE(mode)

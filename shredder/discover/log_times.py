@@ -77,9 +77,6 @@ def _with_times(file: LogFile, oldest_s: int | None, newest_s: int | None) -> Lo
         file.links,
         file.size_bytes,
         file.mtime_ns,
-        file.uid,
-        file.gid,
-        file.mode,
         oldest_s,
         newest_s,
     )

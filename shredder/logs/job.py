@@ -40,7 +40,7 @@ from shredder.logs.run_folder import certify_killed, certify_run, open_run_folde
 from shredder.logs.shredding import Run, promise_of
 from shredder.logs.state import open_state, take_lock
 from shredder.logs.survey import look_and_decide
-from shredder.logs.targets import Judged, Target, Task, judge_files, judge_named
+from shredder.logs.targets import Judged, Task, judge_files, judge_named
 
 _SECRET_BYTES = 32
 _SALT_BYTES = 32
@@ -232,12 +232,13 @@ class _Job:
         ]
 
     def _record_decisions(self, rule: Rule, judged: Iterable[Judged]) -> Task:
-        targets: list[Target] = []
+        task = Task(rule, [], [])
         waiting = iter(judged)
         while some := tuple(islice(waiting, _DECISIONS_AN_ENTRY)):
-            self._record(FilesDecided(rule.name, tuple(decision for decision, _ in some)))
-            targets += [target for _, target in some if target]
-        return Task(rule, tuple(targets))
+            self._record(FilesDecided(rule.name, tuple(item.decision for item in some)))
+            task.live.extend(item for item in some if item.is_live and item.file)
+            task.due.extend(item.file for item in some if item.file and not item.is_live)
+        return task
 
     def _choose_folder(self) -> Path:
         if self._asked.output is not None:

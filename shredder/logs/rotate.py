@@ -2,6 +2,7 @@
 
 import errno
 import os
+import stat
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -69,13 +70,24 @@ def rename_live(file: LogFile, base: str, now_s: int, *, recreate: bool) -> Rena
         except OSError as error:
             return _keep(file, f"its folder cannot be opened ({error.strerror})")
         stack.callback(os.close, folder)
-        if not recreate:
-            return _rename(folder, name, file, now_s, None)
         try:
-            fresh = stack.enter_context(closing(FreshFile(folder, name, (file.uid, file.gid), file.mode)))
+            why = _why_not(folder, name, file)
+            fresh = stack.enter_context(closing(_make_fresh(folder, name))) if recreate and not why else None
         except OSError as error:
             return _keep(file, f"no fresh file can be made to take its place ({error.strerror})")
-        return _rename(folder, name, file, now_s, fresh)
+        return _keep(file, why) if why else _rename(folder, name, file, now_s, fresh)
+
+
+def _why_not(folder: int, name: str, file: LogFile) -> str:
+    if not _leads_to(folder, name, file):
+        return _ANOTHER
+    lock = look_at(name, folder).lock
+    return f"it has the attribute {lock}" if lock else ""
+
+
+def _make_fresh(folder: int, name: str) -> FreshFile:
+    facts = look_at(name, folder)
+    return FreshFile(folder, name, (facts.uid, facts.gid), stat.S_IMODE(facts.mode))
 
 
 def _keep(file: LogFile, error: str) -> Renamed:
@@ -84,11 +96,6 @@ def _keep(file: LogFile, error: str) -> Renamed:
 
 def _rename(folder: int, name: str, file: LogFile, now_s: int, fresh: FreshFile | None) -> Renamed:
     try:
-        if not _leads_to(folder, name, file):
-            return _keep(file, _ANOTHER)
-        lock = look_at(name, folder).lock
-        if lock:
-            return _keep(file, f"it has the attribute {lock}")
         rotated = _take_free_name(folder, name, now_s)
     except OSError as error:
         return _keep(file, f"it cannot be renamed ({error.strerror})")

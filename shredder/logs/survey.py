@@ -7,22 +7,29 @@ from shredder.discover.lineages import Skipped, find_files, group_lineages
 from shredder.discover.log_times import read_newest, read_span
 from shredder.log_model import LogFile
 from shredder.log_policy import Hold, Lineage, Policy, Rule
-from shredder.plan.retention import Action, Decision, decide, wants_newest, wants_oldest
+from shredder.plan.retention import Decision, decide, wants_newest, wants_oldest
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What is there for one rule. `decisions` follow the order of the lineages."""
+    """What is there for one rule, undecided."""
 
     rule: Rule
     lineages: tuple[Lineage, ...]
     skipped: tuple[Skipped, ...]
-    decisions: tuple[Decision, ...]
 
-    @property
-    def due(self) -> tuple[Decision, ...]:
-        """What something is to be done with, or would be but for a hold."""
-        return tuple(decision for decision in self.decisions if decision.action is not Action.KEEP)
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """What is done with what is there for one rule.
+
+    `decisions` follow the order of the lineages. Each is made when it is asked for, and kept nowhere: there
+    may be a hundred thousand.
+    """
+
+    rule: Rule
+    decisions: Iterator[Decision]
+    skipped: tuple[Skipped, ...]
 
 
 def look(policy: Policy) -> tuple[Found, ...]:
@@ -30,10 +37,13 @@ def look(policy: Policy) -> tuple[Found, ...]:
 
     A file that several rules match is left alone by all of them.
     """
-    return tuple(Found(rule, tuple(lineages), skipped, ()) for rule, lineages, skipped in _match(policy))
+    return tuple(
+        Found(rule, tuple(group_lineages(files, rule.kind)), skipped)
+        for rule, files, skipped in _match(policy)
+    )
 
 
-def look_and_decide(policy: Policy, now_s: int, holds: Iterable[Hold]) -> Iterator[Found]:
+def look_and_decide(policy: Policy, now_s: int, holds: Iterable[Hold]) -> Iterator[Decided]:
     """Yield what is there and what is done with it, rule by rule.
 
     Records are read only where the decision hangs on them.
@@ -44,22 +54,23 @@ def look_and_decide(policy: Policy, now_s: int, holds: Iterable[Hold]) -> Iterat
         holds: all that are on record.
     """
     known = tuple(holds)
-    for rule, lineages, skipped in _match(policy):
-        yield _decide(rule, lineages, skipped, now_s, known)
+    for rule, files, skipped in _match(policy):
+        yield Decided(rule, _decide(rule, files, now_s, known), skipped)
 
 
-def _match(policy: Policy) -> list[tuple[Rule, list[Lineage], tuple[Skipped, ...]]]:
+def _match(policy: Policy) -> Iterator[tuple[Rule, list[LogFile], tuple[Skipped, ...]]]:
     matched = [(rule, *find_files(rule.paths)) for rule in policy.rules]
     shared = _find_shared(matched) if len(matched) > 1 else frozenset()
-    found = []
-    for rule, files, skipped in matched:
-        own = [file for file in files if file.path not in shared]
-        twice = [Skipped(file.path, "is named by several rules") for file in files if file.path in shared]
-        found.append((rule, list(group_lineages(own, rule.kind)), (*skipped, *twice)))
-    return found
+    while matched:
+        rule, files, skipped = matched.pop(0)
+        if shared:
+            twice = [file.path for file in files if file.path in shared]
+            skipped += [Skipped(path, "is named by several rules") for path in twice]
+            files = [file for file in files if file.path not in shared]
+        yield rule, files, tuple(skipped)
 
 
-def _find_shared(matched: Iterable[tuple[Rule, tuple[LogFile, ...], object]]) -> frozenset[str]:
+def _find_shared(matched: Iterable[tuple[Rule, list[LogFile], object]]) -> frozenset[str]:
     seen: set[str] = set()
     shared: set[str] = set()
     for _, files, _ in matched:
@@ -69,22 +80,9 @@ def _find_shared(matched: Iterable[tuple[Rule, tuple[LogFile, ...], object]]) ->
     return frozenset(shared)
 
 
-def _decide(
-    rule: Rule,
-    unread: list[Lineage],
-    skipped: tuple[Skipped, ...],
-    now_s: int,
-    holds: tuple[Hold, ...],
-) -> Found:
-    """Read and decide lineage by lineage; `unread` is used up, so that no file is kept in memory twice."""
-    lineages: list[Lineage] = []
-    decisions: list[Decision] = []
-    unread.reverse()
-    while unread:
-        lineage = _read_times(unread.pop(), rule, now_s)
-        lineages.append(lineage)
-        decisions += decide(lineage, rule, now_s, holds)
-    return Found(rule, tuple(lineages), skipped, tuple(decisions))
+def _decide(rule: Rule, files: list[LogFile], now_s: int, holds: tuple[Hold, ...]) -> Iterator[Decision]:
+    for lineage in group_lineages(files, rule.kind):
+        yield from decide(_read_times(lineage, rule, now_s), rule, now_s, holds)
 
 
 def with_spans(found: Found) -> Found:

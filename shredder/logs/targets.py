@@ -8,7 +8,6 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cache
-from typing import TypeAlias
 
 from shredder.discover.hard_links import find_names
 from shredder.discover.lineages import Skipped, make_file
@@ -21,7 +20,7 @@ from shredder.log_model import LogFile
 from shredder.log_policy import Hold, Rule, RuleKind
 from shredder.logs.labels import Labels
 from shredder.logs.policy_values import is_wild
-from shredder.logs.survey import Found
+from shredder.logs.survey import Decided
 from shredder.plan.retention import Action, Decision, Reason, explain
 
 _VERDICTS = {
@@ -33,37 +32,28 @@ _VERDICTS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
-    """A file that something is done with.
+class Judged:
+    """What is decided for one file: for the evidence, and the file itself where something is to be done."""
 
-    `base` is the trusted folder above it. `label` is what the evidence calls it where that is no longer its
-    name, else "".
-    """
-
-    file: LogFile
-    base: str
-    verdict: Verdict
+    decision: FileDecision
+    file: LogFile | None
     is_live: bool
-    label: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What is to be done for one rule."""
+    """What is to be done for one rule: live files to rename, and others that are due, used up on the way."""
 
     rule: Rule
-    targets: tuple[Target, ...]
+    live: list[Judged]
+    due: list[LogFile]
 
 
-# of one file what the evidence says, and what is to be done with it
-Judged: TypeAlias = tuple[FileDecision, Target | None]
-
-
-def judge_files(found: Found, labels: Labels, now_s: int, begun: Collection[FileKey]) -> Iterator[Judged]:
+def judge_files(found: Decided, labels: Labels, now_s: int, begun: Collection[FileKey]) -> Iterator[Judged]:
     """Yield what was found, file by file.
 
     Args:
-        found: decided.
+        found: with the decisions.
         labels: names files for the evidence.
         now_s: seconds since 1970.
         begun: files that an earlier run has begun; they are finished in another way.
@@ -75,13 +65,10 @@ def judge_files(found: Found, labels: Labels, now_s: int, begun: Collection[File
         file = decision.file
         if verdict is Verdict.DUE and _wants_span(found.rule):
             file = read_span(file)
-        described = _describe(file, verdict, why, labels)
-        if verdict in (Verdict.DUE, Verdict.ROTATE):
-            yield described, Target(file, find_base(found.rule, file.path), verdict, decision.is_live)
-        else:
-            yield described, None
+        has_task = verdict in (Verdict.DUE, Verdict.ROTATE)
+        yield Judged(_describe(file, verdict, why, labels), file if has_task else None, decision.is_live)
     for item in dict.fromkeys(found.skipped):
-        yield _describe_skipped(item, labels), None
+        yield Judged(_describe_skipped(item, labels), None, is_live=False)
 
 
 def _wants_span(rule: Rule) -> bool:
@@ -109,10 +96,8 @@ def judge_named(path: str, labels: Labels, hold: Hold | None) -> Judged:
         file = read_span(file)
     if hold:
         why = f"it was named by hand; held by {hold.who}: {hold.reason}"
-        return _describe(file, Verdict.HELD, why, labels), None
-    decision = _describe(file, Verdict.DUE, "it was named by hand", labels)
-    base = path.rpartition("/")[0] or "/"
-    return decision, Target(file, base, Verdict.DUE, is_live=False)
+        return Judged(_describe(file, Verdict.HELD, why, labels), None, is_live=False)
+    return Judged(_describe(file, Verdict.DUE, "it was named by hand", labels), file, is_live=False)
 
 
 def find_base(rule: Rule, path: str) -> str:

@@ -6,7 +6,6 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -59,7 +58,6 @@ def rotate(live: Path, now_s: int = NOW_S) -> Renamed:
     facts = live.stat()
     device = f"{os.major(facts.st_dev)}:{os.minor(facts.st_dev)}"
     file = make_file(path=str(live), device=device, inode=facts.st_ino)
-    file = replace(file, uid=facts.st_uid, gid=facts.st_gid, mode=facts.st_mode & 0o7777)
     return rename_live(file, str(live.parent), now_s, recreate=True)
 
 

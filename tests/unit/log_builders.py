@@ -25,4 +25,4 @@ def make_rule(**changes: Any) -> Rule:
 def make_file(name: str = "access.log.1", mtime_s: int = NOW_S, **changes: Any) -> LogFile:
     """Return a file of 100 bytes, last changed now, whose records nobody read."""
     path, mtime_ns = f"/var/log/web/{name}", mtime_s * 10**9
-    return replace(LogFile(path, "254:0", 12, 1, 100, mtime_ns, 0, 0, 0o640, None, None), **changes)
+    return replace(LogFile(path, "254:0", 12, 1, 100, mtime_ns, None, None), **changes)
