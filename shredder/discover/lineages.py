@@ -8,10 +8,10 @@ import os
 import re
 import stat
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from operator import attrgetter, itemgetter
+from operator import attrgetter
 
 from shredder.discover.permissions import distrust_log_folder
 from shredder.log_model import LogFile
@@ -65,28 +65,36 @@ def group_lineages(files: list[LogFile], kind: RuleKind) -> Iterator[Lineage]:
         files: used up.
         kind: of their rule.
     """
-    names = frozenset() if kind is RuleKind.SPOOL else frozenset(file.path for file in files)
+    log_of = _log_of(files, kind)
     files.sort(key=attrgetter("path"), reverse=True)
-    keyed = []
+    files.sort(key=lambda file: log_of(file.path), reverse=True)
+    path = ""
+    together: list[LogFile] = []
     while files:
         file = files.pop()
-        folder = sys.intern(f"{file.path.rpartition('/')[0]}/")
-        path = folder if kind is RuleKind.SPOOL else live_path(file.path, names)
-        keyed.append((file.path if path == file.path else path, file))
-    keyed.sort(key=itemgetter(0), reverse=True)
-    while keyed:
-        yield _take_lineage(keyed)
+        found = log_of(file.path)  # asked again: to keep the answers would take as much memory as the files
+        if together and found != path:
+            yield _make_lineage(path, together)
+            together = []
+        path = found
+        together.append(file)
+    if together:
+        yield _make_lineage(path, together)
 
 
-def _take_lineage(keyed: list[tuple[str, LogFile]]) -> Lineage:
-    """Take the last files that belong together; those of one log stand the last name first."""
-    path = keyed[-1][0]
-    together = []
-    while keyed and keyed[-1][0] == path:
-        together.append(keyed.pop()[1])
-    together.sort(key=attrgetter("path"))
-    live = next((file for file in together if file.path == path), None)
-    return Lineage(path, live, tuple(file for file in together if file is not live))
+def _log_of(files: Iterable[LogFile], kind: RuleKind) -> Callable[[str], str]:
+    """Return what tells the log that a path belongs to."""
+    if kind is RuleKind.SPOOL:
+        return lambda path: sys.intern(f"{path.rpartition('/')[0]}/")
+    bare = (_PACKED.sub("", file.path.rpartition("/")[2]) for file in files)
+    is_counted = any(_COUNTED_INSIDE.fullmatch(name) for name in bare)
+    names = frozenset(file.path for file in files) if is_counted else frozenset()
+    return lambda path: live_path(path, names)
+
+
+def _make_lineage(path: str, files: Sequence[LogFile]) -> Lineage:
+    live = next((file for file in files if file.path == path), None)
+    return Lineage(path, live, tuple(file for file in files if file is not live))
 
 
 def find_strays(lineages: Iterable[Lineage]) -> tuple[str, ...]:
