@@ -7,7 +7,7 @@ from shredder.discover.lineages import Skipped, find_files, group_lineages
 from shredder.discover.log_times import read_newest, read_span
 from shredder.log_model import LogFile
 from shredder.log_policy import Hold, Lineage, Policy, Rule
-from shredder.plan.retention import Decision, decide, wants_newest, wants_oldest
+from shredder.plan.retention import Decision, decide, wants_newest, wants_oldest, wants_span
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,4 +104,6 @@ def _read_times(lineage: Lineage, rule: Rule, now_s: int) -> Lineage:
 
 
 def _read_if_wanted(file: LogFile, rule: Rule, now_s: int) -> LogFile:
-    return read_newest(file) if wants_newest(file, rule, now_s) else file
+    if not wants_newest(file, rule, now_s):
+        return file
+    return read_span(file) if wants_span(rule) else read_newest(file)

@@ -21,7 +21,7 @@ from shredder.log_policy import Hold, Rule, RuleKind
 from shredder.logs.labels import Labels
 from shredder.logs.policy_values import is_wild
 from shredder.logs.survey import Decided
-from shredder.plan.retention import Action, Decision, Reason, explain
+from shredder.plan.retention import Action, Decision, Reason, explain, wants_span
 
 _VERDICTS = {
     Action.KEEP: Verdict.NOT_DUE,
@@ -63,17 +63,13 @@ def judge_files(found: Decided, labels: Labels, now_s: int, begun: Collection[Fi
             continue
         verdict, why = _judge(decision, found.rule, now_s)
         file = decision.file
-        if verdict is Verdict.DUE and _wants_span(found.rule):
+        is_unread = file.oldest_s is None and file.newest_s is None
+        if verdict is Verdict.DUE and is_unread and wants_span(found.rule):
             file = read_span(file)
         has_task = verdict in (Verdict.DUE, Verdict.ROTATE)
         yield Judged(_describe(file, verdict, why, labels), file if has_task else None, decision.is_live)
     for item in dict.fromkeys(found.skipped):
         yield Judged(_describe_skipped(item, labels), None, is_live=False)
-
-
-def _wants_span(rule: Rule) -> bool:
-    """A spool may hold anything, and very much of it: its times are read only for a command that asks."""
-    return rule.kind is not RuleKind.SPOOL or bool(rule.hold or rule.summarise)
 
 
 def judge_named(path: str, labels: Labels, hold: Hold | None) -> Judged:

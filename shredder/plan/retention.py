@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from shredder.log_model import LogFile
-from shredder.log_policy import HeldBy, Hold, Lineage, Rule
+from shredder.log_policy import HeldBy, Hold, Lineage, Rule, RuleKind
 from shredder.units import DAY_S, binary_size, long_duration
 
 
@@ -63,6 +63,14 @@ def wants_newest(file: LogFile, rule: Rule, now_s: int) -> bool:
 def wants_oldest(rule: Rule) -> bool:
     """True when the decision on a live file hangs on its oldest record."""
     return bool(rule.rotate_s)
+
+
+def wants_span(rule: Rule) -> bool:
+    """True when the evidence tells of what time a file's records are.
+
+    A spool may hold anything, and very much of it: its files are read only for a command that asks.
+    """
+    return rule.kind is not RuleKind.SPOOL or bool(rule.hold or rule.summarise)
 
 
 def decide(lineage: Lineage, rule: Rule, now_s: int, holds: Iterable[Hold] = ()) -> tuple[Decision, ...]:
