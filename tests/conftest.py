@@ -9,6 +9,7 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from tests.guard import device_guard
@@ -24,6 +25,10 @@ _paths = [str(_TESTS / "guard"), str(_TESTS.parent), *os.environ.get("PYTHONPATH
 os.environ["PYTHONPATH"] = os.pathsep.join(dict.fromkeys(filter(None, _paths)))
 _folder = tempfile.TemporaryDirectory(prefix="shredder-tests-")
 _registry = Registry(Path(_folder.name) / "devices")
+
+# tests have no bounds on time: a busy machine proves nothing
+hypothesis.settings.register_profile("patient", deadline=None)
+hypothesis.settings.load_profile("patient")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -320,14 +320,14 @@ def flip(data: bytes, at: int, mask: int) -> bytes:
 
 
 @given(st.integers(0, len(CERTIFICATE) - 1), st.integers(1, 255))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_no_byte_of_the_certificate_can_change(at: int, mask: int) -> None:
     with pytest.raises(CertificateError):
         check(flip(CERTIFICATE, at, mask), EVIDENCE)
 
 
 @given(st.integers(0, len(EVIDENCE) - 1), st.integers(1, 255))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_no_byte_of_the_evidence_can_change(at: int, mask: int) -> None:
     with pytest.raises(CertificateError):
         check(CERTIFICATE, flip(EVIDENCE, at, mask))

@@ -649,7 +649,7 @@ def bad_variants(event: Recorded) -> st.SearchStrategy[Recorded]:
 
 
 @given(st.data())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_no_failure_anywhere_folds_into_success(data: st.DataObject) -> None:
     at = data.draw(st.integers(0, len(GOOD) - 1))
     bad = data.draw(bad_variants(GOOD[at]))
@@ -662,7 +662,7 @@ def test_no_failure_anywhere_folds_into_success(data: st.DataObject) -> None:
 
 
 @given(st.lists(st.sampled_from(GOOD), max_size=14) | st.permutations(GOOD))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_only_the_whole_run_in_its_order_succeeds(happened: list[Recorded]) -> None:
     assert is_success(happened) == (happened == GOOD)
 
@@ -673,7 +673,6 @@ def test_no_part_of_a_good_run_succeeds(dropped: set[int]) -> None:
 
 
 @given(st.lists(some_ranges, min_size=2, max_size=2))
-@settings(deadline=None)
 def test_coverage_is_worked_out_from_the_ranges(lost: list[tuple[Range, ...]]) -> None:
     first, second = (
         {at for item in ranges for at in range(item.start_bytes, item.end_bytes, 512)} for ranges in lost

@@ -57,7 +57,7 @@ def test_every_byte_is_written_and_verified(size: int, source: Source) -> None:
     assert _compare(medium, source) == Compared(size, (), (), 0, None, stopped=False)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     sectors=st.integers(1, 5000),
     bad=st.sets(st.integers(0, 4999), max_size=40),
@@ -130,7 +130,7 @@ def test_a_defect_in_a_thread_is_not_swallowed() -> None:
         _overwrite(FaultyMedium(MemoryMedium(BLOCK_BYTES), before_write=burst), RandomSource(_KEY))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(size=st.integers(1, 3 * BLOCK_BYTES), where=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
 def test_a_flipped_bit_anywhere_is_found_to_the_sector(size: int, where: float, bit: int) -> None:
     medium, source = MemoryMedium(size), RandomSource(_KEY)

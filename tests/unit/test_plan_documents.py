@@ -180,7 +180,6 @@ def test_texts_that_are_no_plan(text: str | bytes) -> None:
         read_plan(text, "plan.json")
 
 
-@settings(deadline=None)
 @given(st.integers(0, len(write_plan(make_plan())) - 3))
 def test_a_truncated_file(length: int) -> None:
     with pytest.raises(UsageError):

@@ -20,7 +20,7 @@ SECTORS = st.sampled_from([512, 4096])
 SIZES = st.integers(100 * MIB, 20 * 10**12)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(SIZES, SECTORS, SEEDS)
 def test_two_disjoint_places_in_every_subsection(size: int, sector: int, seed: bytes) -> None:
     places = draw_samples(size, sector, seed).stratified
@@ -35,7 +35,7 @@ def test_two_disjoint_places_in_every_subsection(size: int, sector: int, seed: b
             assert place.length_bytes * 20 < end - start + 20 * sector
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(SIZES, SECTORS, SEEDS)
 def test_coverage_alignment_and_bounds(size: int, sector: int, seed: bytes) -> None:
     samples = draw_samples(size, sector, seed)
@@ -56,7 +56,7 @@ def test_the_amount_read_is_an_upper_bound_for_odd_ends_too(tail: int) -> None:
     assert sum(part.length_bytes for part in parts) + 4_603 * 4096 <= sampled_bytes(size, 512)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(SIZES, SECTORS, SEEDS)
 def test_the_first_and_last_mib(size: int, sector: int, seed: bytes) -> None:
     first, last = draw_samples(size, sector, seed).fixed
@@ -65,7 +65,7 @@ def test_the_first_and_last_mib(size: int, sector: int, seed: bytes) -> None:
     assert MIB <= last.length_bytes < MIB + sector
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(SIZES, SECTORS, SEEDS)
 def test_independent_samples_of_4_kib(size: int, sector: int, seed: bytes) -> None:
     places = draw_samples(size, sector, seed).independent
@@ -74,7 +74,7 @@ def test_independent_samples_of_4_kib(size: int, sector: int, seed: bytes) -> No
     assert all(place.length_bytes == min(4096, size - place.start_bytes) for place in places)
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 @given(SIZES, SECTORS, SEEDS)
 def test_a_third_party_derives_the_same_places(size: int, sector: int, seed: bytes) -> None:
     samples = draw_samples(size, sector, seed)
@@ -102,7 +102,6 @@ def test_samples_are_the_same_for_the_same_seed_only() -> None:
     assert draw_samples(10**9, 512, SEED) != draw_samples(10**9, 512, bytes([1]) * 32)
 
 
-@settings(deadline=None)
 @given(st.integers(1, 20 * MIB), SECTORS, SEEDS)
 def test_a_small_medium_is_read_in_full(size: int, sector: int, seed: bytes) -> None:
     samples = draw_samples(size, sector, seed)
@@ -111,7 +110,7 @@ def test_a_small_medium_is_read_in_full(size: int, sector: int, seed: bytes) -> 
     assert samples.independent == ()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(15 * MIB, 100 * MIB), SECTORS, SEEDS)
 def test_the_border_between_everything_and_samples(size: int, sector: int, seed: bytes) -> None:
     samples = draw_samples(size, sector, seed)
@@ -121,7 +120,6 @@ def test_the_border_between_everything_and_samples(size: int, sector: int, seed:
     assert samples.everything or len(samples.independent) == 4_603
 
 
-@settings(deadline=None)
 @given(st.integers(1, 10**12), st.sampled_from([512, 4096, 8192]), st.integers(0, 50))
 def test_independent_draws_for_an_audit(size: int, sector: int, count: int) -> None:
     unit = max(4096, sector)
