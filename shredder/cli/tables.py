@@ -11,9 +11,9 @@ _RANGES_SHOWN = 8
 def render_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Return the rows under their heads; the last column is not padded."""
     cells = [tuple(heads), *(tuple(map(printable, row)) for row in rows)]
-    widths = [max(len(row[at]) for row in cells) for at in range(len(heads))]
-    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in cells)
-    return "\n".join(line.rstrip() for line in lines)
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    line = "  ".join(f"{{:<{width}}}" for width in widths)
+    return "\n".join(line.format(*row).rstrip() for row in cells)
 
 
 def render_ranges(what: str, ranges: Sequence[Range], indent: str) -> list[str]:
