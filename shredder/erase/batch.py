@@ -102,7 +102,7 @@ class _Round:
         self._tools = tools
         self._unfinished = unfinished
         self._open = contextlib.ExitStack()
-        self._folders: dict[tuple[str, str], int] = {}
+        self._folders: dict[str, int] = {}
         self._locks: dict[int, str] = {}
         self._flushed: set[int] = set()
         self._works: list[FileWork] = []
@@ -177,18 +177,17 @@ class _Round:
         return work.outcome()
 
     def _folder(self, job: FileJob) -> int:
-        key = (job.base, job.folder)
-        if key not in self._folders:
-            descriptor = open_folder(job.base, job.folder)
+        if job.folder not in self._folders:
+            descriptor = open_folder(job.folder)
             self._open.callback(os.close, descriptor)
-            self._folders[key] = descriptor
+            self._folders[job.folder] = descriptor
             self._locks[descriptor] = why_names_stay(descriptor)
-        return self._folders[key]
+        return self._folders[job.folder]
 
     def _other_names(self, job: FileJob, links: int) -> str:
         if links < 2:
             return ""
-        folder = self._folders[job.base, job.folder]
+        folder = self._folders[job.folder]
         found = self._tools.eyes.find_names(folder, job.file.device, job.file.inode, links)
         missing = links - len(found)
         more = f" and {missing} that cannot be found from here" if missing else ""
@@ -199,7 +198,6 @@ class _Round:
         keeps = job.after is After.KEEP_NAME
         work.entry = Entry(
             path=job.path,
-            base=job.base,
             folder=job.folder,
             name=job.name,
             new_name="" if keeps else draw_free_name(job.name, work.folder) or "",

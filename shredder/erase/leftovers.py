@@ -49,7 +49,7 @@ def find_leftovers(unfinished: Unfinished) -> Leftovers:
 
 
 def _find_in_folder(entry: Entry, *, renamed: bool) -> FileJob | None:
-    folder = open_folder(entry.base, entry.folder)
+    folder = open_folder(entry.folder)
     try:
         return _find(entry, folder, renamed=renamed)
     finally:
@@ -64,9 +64,7 @@ def _find(entry: Entry, folder: int, *, renamed: bool) -> FileJob | None:
         if _is_it(facts, entry):
             file = FileId(facts.device, facts.inode, facts.born_ns)
             accept = frozenset(Grade)
-            return FileJob(
-                entry.path, entry.base, entry.folder, name, file, accept, entry.after, continues=entry
-            )
+            return FileJob(entry.path, entry.folder, name, file, accept, entry.after, continues=entry)
         if name == entry.new_name:
             _give_back(entry, folder)
     return None

@@ -61,27 +61,25 @@ def flush_file_system(descriptor: int) -> None:
         raise OSError(number, os.strerror(number))
 
 
-def open_folder(base: str, folder: str) -> int:
-    """Open a folder at or below `base`, following no symbolic link below it.
+def open_folder(folder: str) -> int:
+    """Open a folder, following no symbolic link on the whole way from the root.
+
+    Whoever can write to a folder above may exchange it at any moment, for a link that leads elsewhere.
 
     Args:
-        base: a folder that is trusted, links in its own path included.
-        folder: an absolute path.
+        folder: an absolute path, without links and without "..".
 
     Raises:
-        OSError: it is not there, a link leads to it, or it lies elsewhere (EXDEV).
+        OSError: it is not there, a link leads to it (ENOTDIR), or the path is no such path (EINVAL).
     """
-    try:
-        parts = Path(folder).relative_to(base).parts
-    except ValueError:
-        raise OSError(errno.EXDEV, f"lies outside {base}", folder) from None
-    if ".." in parts:
-        raise OSError(errno.EXDEV, f"lies outside {base}", folder)
-    descriptor = os.open(base, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    for part in parts:
-        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    _, *parts = Path(folder).parts
+    if not folder.startswith("/") or ".." in parts:
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL), folder)
+    flags = os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open("/", flags | (os.O_PATH if parts else os.O_RDONLY))
+    for left, part in zip(reversed(range(len(parts))), parts, strict=True):
         try:
-            inner = os.open(part, flags, dir_fd=descriptor)
+            inner = os.open(part, flags | (os.O_PATH if left else os.O_RDONLY), dir_fd=descriptor)
         finally:
             os.close(descriptor)
         descriptor = inner

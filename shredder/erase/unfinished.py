@@ -24,12 +24,11 @@ _BEGIN, _RENAMED = "begin", "renamed"
 class Entry:
     """One file that was begun.
 
-    `path` is what the report calls it, `folder` and `name` where it was found, `base` the trusted folder
-    above. `new_name` is what it is renamed to, "" when its name is kept or cannot change.
+    `path` is what the report calls it, `folder` and `name` where it was found. `new_name` is what it is
+    renamed to, "" when its name is kept or cannot change.
     """
 
     path: str
-    base: str
     folder: str
     name: str
     new_name: str

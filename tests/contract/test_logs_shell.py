@@ -135,7 +135,6 @@ def test_a_dry_run_says_what_an_earlier_run_had_begun(logs: Path, shredder: Shre
     device = f"{os.major(facts.st_dev)}:{os.minor(facts.st_dev)}"
     entry = Entry(
         path=str(begun),
-        base=str(logs),
         folder=str(logs),
         name=begun.name,
         new_name="zzzzzzz",

@@ -25,7 +25,6 @@ KIB = 1024
 def entry(name: str, inode: int = 7) -> Entry:
     return Entry(
         path=f"/l/{name}",
-        base="/l",
         folder="/l",
         name=name,
         new_name="x" * len(name),
