@@ -11,7 +11,7 @@ from shredder.statx import look_at_open
 _RENAME_NOREPLACE = 1  # <linux/fs.h>
 _LETTERS = string.ascii_letters + string.digits
 _TO_LETTERS = bytes(ord(_LETTERS[byte % len(_LETTERS)]) for byte in range(256))
-_LONG = 8  # from here on nobody draws a name that is taken; renaming would refuse it all the same
+LONG = 8  # from here on nobody draws a name that is taken; renaming would refuse it all the same
 _TRIES = 100
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
@@ -23,7 +23,7 @@ def draw_name(name: str) -> str:
 
 def draw_free_name(name: str, folder: int) -> str | None:
     """Return a random name of the same length that is free in a folder; None where short ones are used up."""
-    if len(name) >= _LONG:
+    if len(name) >= LONG:
         return draw_name(name)
     for _ in range(_TRIES):
         drawn = draw_name(name)
@@ -84,6 +84,16 @@ def open_folder(folder: str) -> int:
             os.close(descriptor)
         descriptor = inner
     return descriptor
+
+
+def identify_file_system(folder: int) -> str:
+    """Return the identity of an open folder's file system, in hex (statvfs(3), f_fsid); "" where it has none.
+
+    Raises:
+        OSError: the kernel refused.
+    """
+    number = os.fstatvfs(folder).f_fsid
+    return f"{number:x}" if number else ""
 
 
 def why_names_stay(folder: int) -> str:

@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from shredder.discover import lineages
+from shredder.discover.permissions import distrust_log_folder
 from shredder.errors import ExitCode
 from tests.support.command import Shredder
 from tests.support.devices import LoopDevice
@@ -743,7 +744,7 @@ def test_a_folder_exchanged_for_a_link_in_mid_run_leads_to_no_other_file(
     victim = foreign / log.name
     shutil.copy2(log, victim)
     trap.symlink_to(foreign)
-    check = lineages.distrust_log_folder
+    check = distrust_log_folder
 
     def exchange_then_check(path: str) -> str:
         exchange(place.logs, trap)

@@ -29,9 +29,11 @@ def entry(name: str, inode: int = 7) -> Entry:
         name=name,
         new_name="x" * len(name),
         device="8:1",
+        file_system="1f",
         inode=inode,
         born_ns=5,
         size_bytes=100,
+        mtime_ns=None,
         after=After.UNLINK,
     )
 
