@@ -8,6 +8,7 @@ import contextlib
 import os
 import resource
 import time
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -114,6 +115,7 @@ class _Round:
         self._folders: dict[str, int] = {}
         self._locks: dict[int, str] = {}
         self._file_systems: dict[int, str] = {}
+        self._drawn: defaultdict[int, set[str]] = defaultdict(set)
         self._flushed: set[int] = set()
         self._works: list[FileWork] = []
         self.next_bytes = next_bytes
@@ -207,12 +209,13 @@ class _Round:
     def _note(self, work: FileWork) -> Entry:
         job, facts = work.job, work.pinned.facts
         keeps = job.after is After.KEEP_NAME
+        drawn = None if keeps else draw_free_name(job.name, work.folder, self._drawn[work.folder])
         just_changed = abs(time.time_ns() - facts.mtime_ns) < _JUST_NOW_NS
         work.entry = Entry(
             path=job.path,
             folder=job.folder,
             name=job.name,
-            new_name="" if keeps else draw_free_name(job.name, work.folder) or "",
+            new_name=drawn or "",
             device=facts.device,
             file_system=self._file_systems[work.folder],
             inode=facts.inode,

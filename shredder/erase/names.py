@@ -21,15 +21,24 @@ def draw_name(name: str) -> str:
     return os.urandom(len(os.fsencode(name))).translate(_TO_LETTERS).decode()
 
 
-def draw_free_name(name: str, folder: int) -> str | None:
-    """Return a random name of the same length that is free in a folder; None where short ones are used up."""
+def draw_free_name(name: str, folder: int, drawn_before: set[str]) -> str | None:
+    """Return a random name of the same length that is free; None where short ones are used up.
+
+    Args:
+        name: the name until now.
+        folder: the open folder.
+        drawn_before: names that are drawn for others in it, and not taken yet; this one is added.
+    """
     if len(name) >= LONG:
         return draw_name(name)
     for _ in range(_TRIES):
         drawn = draw_name(name)
+        if drawn in drawn_before:
+            continue
         try:
             os.stat(drawn, dir_fd=folder, follow_symlinks=False)
         except FileNotFoundError:
+            drawn_before.add(drawn)
             return drawn
     return None
 

@@ -194,6 +194,17 @@ def test_a_leftover_that_the_next_run_does_not_come_to_stays_listed(point: Path,
     assert again.state is FileState.UNLINKED
 
 
+def test_a_file_that_has_a_short_random_name_by_right_keeps_it(point: Path, tmp_path: Path) -> None:
+    log = write_log(point / "log", 5000)
+    begin(log, tmp_path)
+    (entry,) = read_unfinished(tmp_path / "unfinished")
+    log.unlink()
+    foreign = write_log(point / entry.new_name, 100)
+    assert look(tmp_path).gone == (str(log),)
+    assert foreign.exists()
+    assert not log.exists()
+
+
 @pytest.fixture
 def place(point: Path) -> Place:
     place = make_place(point)
