@@ -746,11 +746,12 @@ def test_a_folder_exchanged_for_a_link_in_mid_run_leads_to_no_other_file(
     trap.symlink_to(foreign)
     check = distrust_log_folder
 
-    def exchange_then_check(path: str) -> str:
+    def check_then_exchange(path: str) -> str:
+        found = check(path)
         exchange(place.logs, trap)
-        return check(path)
+        return found
 
-    monkeypatch.setattr(lineages, "distrust_log_folder", exchange_then_check)
+    monkeypatch.setattr(lineages, "distrust_log_folder", check_then_exchange)
     result = shred_at(place, time.time())
     assert place.logs.is_symlink()
     assert result.exit_code is ExitCode.INCOMPLETE
