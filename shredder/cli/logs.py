@@ -137,7 +137,7 @@ def shred(
     loaded = with_grade(_choose(policy, file, keep_name=keep_name), Grade(require) if require else None)
     loaded = replace(loaded, notify=()) if no_notify else loaded
     signing = load_key(key or (Path(loaded.key) if loaded.key else None))
-    files = None if file is None else (str(file.absolute()),)
+    files = None if file is None else (_resolve_folder(file),)
     return run_shred(Asked(loaded, files, signing, output), as_json=as_json)
 
 
@@ -145,8 +145,13 @@ def _choose(policy: Path | None, file: Path | None, *, keep_name: bool) -> Polic
     if file is None:
         return load_policy(policy or Path())
     after = After.KEEP_NAME if keep_name else After.UNLINK
-    path = str(file.absolute())
+    path = _resolve_folder(file)
     return narrow_policy(load_policy(policy), path, after) if policy else policy_for_file(path, after)
+
+
+def _resolve_folder(file: Path) -> str:
+    """Return the path with the links in its folder resolved: the run itself follows none."""
+    return os.path.join(os.path.realpath(file.parent), file.name)
 
 
 def _preview(policy: Path, *, as_json: bool) -> None:

@@ -7,6 +7,8 @@ last step, so the next run finds what a killed one left, under either name.
 import contextlib
 import os
 import resource
+import time
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
@@ -14,12 +16,18 @@ from itertools import islice
 from shredder.erase.file_job import Eyes, FileJob, Tools
 from shredder.erase.file_work import FileWork
 from shredder.erase.keystream import Source
-from shredder.erase.names import draw_free_name, flush_file_system, open_folder, why_names_stay
+from shredder.erase.names import (
+    draw_free_name,
+    flush_file_system,
+    identify_file_system,
+    open_folder,
+    why_names_stay,
+)
 from shredder.erase.pace import WINDOW_BYTES, Pace
 from shredder.erase.pinned_file import FileRefusedError, PinnedFile
 from shredder.erase.raw_view import RawDevices
 from shredder.erase.transfer import Buffers, StopFlag, describe_error
-from shredder.erase.unfinished import Entry, Unfinished
+from shredder.erase.unfinished import Entry, Unfinished, key_of
 from shredder.log_model import After, FileOutcome, FileState, ReadBack
 from shredder.units import KIB
 
@@ -28,6 +36,8 @@ _ROUND_FILES = 1024
 _DESCRIPTORS = 4096
 _OTHER_DESCRIPTORS = 128
 _LARGEST_BLOCK_BYTES = 64 * KIB
+# the coarsest times of change that a file system keeps are two seconds apart
+_JUST_NOW_NS = 4 * 10**9
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +112,10 @@ class _Round:
         self._tools = tools
         self._unfinished = unfinished
         self._open = contextlib.ExitStack()
-        self._folders: dict[tuple[str, str], int] = {}
+        self._folders: dict[str, int] = {}
         self._locks: dict[int, str] = {}
+        self._file_systems: dict[int, str] = {}
+        self._drawn: defaultdict[int, set[str]] = defaultdict(set)
         self._flushed: set[int] = set()
         self._works: list[FileWork] = []
         self.next_bytes = next_bytes
@@ -137,8 +149,8 @@ class _Round:
         untouched = [work for work, state in states if state is FileState.UNTOUCHED]
         over = [work.entry for work in (*done, *untouched) if work.entry]
         over += [work.job.continues for work in done if work.job.continues]
-        kept = [work.job.continues for work in untouched if work.job.continues]
-        self._unfinished.finish(entry for entry in over if entry not in kept)
+        kept = {key_of(work.job.continues) for work in untouched if work.job.continues}
+        self._unfinished.finish([entry for entry in over if key_of(entry) not in kept])
 
     def _take(self, job: FileJob) -> FileWork | FileOutcome:
         """Pin, place, open for writing; or say why not."""
@@ -177,18 +189,18 @@ class _Round:
         return work.outcome()
 
     def _folder(self, job: FileJob) -> int:
-        key = (job.base, job.folder)
-        if key not in self._folders:
-            descriptor = open_folder(job.base, job.folder)
+        if job.folder not in self._folders:
+            descriptor = open_folder(job.folder)
             self._open.callback(os.close, descriptor)
-            self._folders[key] = descriptor
+            self._folders[job.folder] = descriptor
             self._locks[descriptor] = why_names_stay(descriptor)
-        return self._folders[key]
+            self._file_systems[descriptor] = identify_file_system(descriptor)
+        return self._folders[job.folder]
 
     def _other_names(self, job: FileJob, links: int) -> str:
         if links < 2:
             return ""
-        folder = self._folders[job.base, job.folder]
+        folder = self._folders[job.folder]
         found = self._tools.eyes.find_names(folder, job.file.device, job.file.inode, links)
         missing = links - len(found)
         more = f" and {missing} that cannot be found from here" if missing else ""
@@ -197,16 +209,19 @@ class _Round:
     def _note(self, work: FileWork) -> Entry:
         job, facts = work.job, work.pinned.facts
         keeps = job.after is After.KEEP_NAME
+        drawn = None if keeps else draw_free_name(job.name, work.folder, self._drawn[work.folder])
+        just_changed = abs(time.time_ns() - facts.mtime_ns) < _JUST_NOW_NS
         work.entry = Entry(
             path=job.path,
-            base=job.base,
             folder=job.folder,
             name=job.name,
-            new_name="" if keeps else draw_free_name(job.name, work.folder) or "",
+            new_name=drawn or "",
             device=facts.device,
+            file_system=self._file_systems[work.folder],
             inode=facts.inode,
             born_ns=facts.born_ns,
             size_bytes=job.continues.size_bytes if job.continues else facts.size_bytes,
+            mtime_ns=None if job.continues or just_changed else facts.mtime_ns,
             after=job.after,
         )
         return work.entry

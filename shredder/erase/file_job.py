@@ -33,8 +33,7 @@ class FileJob:
 
     Args:
         path: what the report calls it.
-        base: a trusted folder; no link below it is followed.
-        folder: the absolute path of the folder that holds it, at or below `base`.
+        folder: the absolute path of the folder that holds it; no link in it is followed.
         name: its name there.
         file: which file it must be.
         accept: the predicted grades at which it is touched at all.
@@ -44,7 +43,6 @@ class FileJob:
     """
 
     path: str
-    base: str
     folder: str
     name: str
     file: FileId

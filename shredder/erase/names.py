@@ -11,7 +11,7 @@ from shredder.statx import look_at_open
 _RENAME_NOREPLACE = 1  # <linux/fs.h>
 _LETTERS = string.ascii_letters + string.digits
 _TO_LETTERS = bytes(ord(_LETTERS[byte % len(_LETTERS)]) for byte in range(256))
-_LONG = 8  # from here on nobody draws a name that is taken; renaming would refuse it all the same
+LONG = 8  # from here on nobody draws a name that is taken; renaming would refuse it all the same
 _TRIES = 100
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
@@ -21,15 +21,24 @@ def draw_name(name: str) -> str:
     return os.urandom(len(os.fsencode(name))).translate(_TO_LETTERS).decode()
 
 
-def draw_free_name(name: str, folder: int) -> str | None:
-    """Return a random name of the same length that is free in a folder; None where short ones are used up."""
-    if len(name) >= _LONG:
+def draw_free_name(name: str, folder: int, drawn_before: set[str]) -> str | None:
+    """Return a random name of the same length that is free; None where short ones are used up.
+
+    Args:
+        name: the name until now.
+        folder: the open folder.
+        drawn_before: names that are drawn for others in it, and not taken yet; this one is added.
+    """
+    if len(name) >= LONG:
         return draw_name(name)
     for _ in range(_TRIES):
         drawn = draw_name(name)
+        if drawn in drawn_before:
+            continue
         try:
             os.stat(drawn, dir_fd=folder, follow_symlinks=False)
         except FileNotFoundError:
+            drawn_before.add(drawn)
             return drawn
     return None
 
@@ -61,31 +70,39 @@ def flush_file_system(descriptor: int) -> None:
         raise OSError(number, os.strerror(number))
 
 
-def open_folder(base: str, folder: str) -> int:
-    """Open a folder at or below `base`, following no symbolic link below it.
+def open_folder(folder: str) -> int:
+    """Open a folder, following no symbolic link on the whole way from the root.
+
+    Whoever can write to a folder above may exchange it at any moment, for a link that leads elsewhere.
 
     Args:
-        base: a folder that is trusted, links in its own path included.
-        folder: an absolute path.
+        folder: an absolute path, without links and without "..".
 
     Raises:
-        OSError: it is not there, a link leads to it, or it lies elsewhere (EXDEV).
+        OSError: it is not there, a link leads to it (ENOTDIR), or the path is no such path (EINVAL).
     """
-    try:
-        parts = Path(folder).relative_to(base).parts
-    except ValueError:
-        raise OSError(errno.EXDEV, f"lies outside {base}", folder) from None
-    if ".." in parts:
-        raise OSError(errno.EXDEV, f"lies outside {base}", folder)
-    descriptor = os.open(base, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    for part in parts:
-        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    _, *parts = Path(folder).parts
+    if not folder.startswith("/") or ".." in parts:
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL), folder)
+    flags = os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    descriptor = os.open("/", flags | (os.O_PATH if parts else os.O_RDONLY))
+    for left, part in zip(reversed(range(len(parts))), parts, strict=True):
         try:
-            inner = os.open(part, flags, dir_fd=descriptor)
+            inner = os.open(part, flags | (os.O_PATH if left else os.O_RDONLY), dir_fd=descriptor)
         finally:
             os.close(descriptor)
         descriptor = inner
     return descriptor
+
+
+def identify_file_system(folder: int) -> str:
+    """Return the identity of an open folder's file system, in hex (statvfs(3), f_fsid); "" where it has none.
+
+    Raises:
+        OSError: the kernel refused.
+    """
+    number = os.fstatvfs(folder).f_fsid
+    return f"{number:x}" if number else ""
 
 
 def why_names_stay(folder: int) -> str:

@@ -24,19 +24,22 @@ _BEGIN, _RENAMED = "begin", "renamed"
 class Entry:
     """One file that was begun.
 
-    `path` is what the report calls it, `folder` and `name` where it was found, `base` the trusted folder
-    above. `new_name` is what it is renamed to, "" when its name is kept or cannot change.
+    `path` is what the report calls it, `folder` and `name` where it was found. `new_name` is what it is
+    renamed to, "" when its name is kept or cannot change. `file_system` is the identity of the one that
+    the folder lies on, "" where it has none. `mtime_ns` is the last change before the first write; None
+    when a write could not be told by it.
     """
 
     path: str
-    base: str
     folder: str
     name: str
     new_name: str
     device: str
+    file_system: str
     inode: int
     born_ns: int
     size_bytes: int
+    mtime_ns: int | None
     after: After
 
     @property
@@ -45,7 +48,7 @@ class Entry:
         return FileId(self.device, self.inode, self.born_ns)
 
 
-_Key: TypeAlias = tuple[str, str, int]
+Key: TypeAlias = tuple[str, str, int]
 _NAMES = tuple(item.name for item in fields(Entry))
 _values = attrgetter(*_NAMES)
 
@@ -87,7 +90,7 @@ class Unfinished:
 
     def is_renamed(self, entry: Entry) -> bool:
         """Return whether a file has its new name for good: what has the old one now is another file."""
-        return _key(entry) in self._renamed
+        return key_of(entry) in self._renamed
 
     def begin(self, entries: Collection[Entry]) -> None:
         """Note files before anything is written to them.
@@ -96,8 +99,8 @@ class Unfinished:
             OSError: the list cannot be written; then nothing may be begun.
         """
         self._append([_BEGIN, [_values(entry) for entry in entries]])
-        self._entries.update((_key(entry), entry) for entry in entries)
-        self._renamed.difference_update(map(_key, entries))
+        self._entries.update((key_of(entry), entry) for entry in entries)
+        self._renamed.difference_update(map(key_of, entries))
 
     def renamed(self, entries: Collection[Entry]) -> None:
         """Note that these files have their new names, for good.
@@ -105,7 +108,7 @@ class Unfinished:
         Raises:
             OSError: the list cannot be written.
         """
-        keys = [_key(entry) for entry in entries]
+        keys = [key_of(entry) for entry in entries]
         self._append([_RENAMED, keys])
         self._renamed.update(keys)
 
@@ -116,8 +119,8 @@ class Unfinished:
             OSError: the list cannot be written.
         """
         for entry in entries:
-            self._entries.pop(_key(entry), None)
-            self._renamed.discard(_key(entry))
+            self._entries.pop(key_of(entry), None)
+            self._renamed.discard(key_of(entry))
         self._write_anew()
 
     def close(self) -> None:
@@ -146,7 +149,8 @@ class Unfinished:
         os.fdatasync(self._descriptor)
 
 
-def _key(entry: Entry) -> _Key:
+def key_of(entry: Entry) -> Key:
+    """Return what an entry is known by: a second one with the same key takes its place."""
     return entry.folder, entry.name, entry.inode
 
 
@@ -183,7 +187,7 @@ def read_unfinished(path: Path) -> tuple[Entry, ...]:
     return tuple(_parse(data.split(b"\n")[:-1], str(path))[0].values())
 
 
-def _read(descriptor: int, where: str) -> tuple[dict[_Key, Entry], set[_Key]]:
+def _read(descriptor: int, where: str) -> tuple[dict[Key, Entry], set[Key]]:
     data = b""
     while chunk := os.pread(descriptor, 1 << 20, len(data)):
         data += chunk
@@ -193,9 +197,9 @@ def _read(descriptor: int, where: str) -> tuple[dict[_Key, Entry], set[_Key]]:
     return _parse(lines, where)
 
 
-def _parse(lines: list[bytes], where: str) -> tuple[dict[_Key, Entry], set[_Key]]:
-    entries: dict[_Key, Entry] = {}
-    renamed: set[_Key] = set()
+def _parse(lines: list[bytes], where: str) -> tuple[dict[Key, Entry], set[Key]]:
+    entries: dict[Key, Entry] = {}
+    renamed: set[Key] = set()
     for number, line in enumerate(lines, start=1):
         try:
             _take(entries, renamed, *json.loads(line))
@@ -204,7 +208,7 @@ def _parse(lines: list[bytes], where: str) -> tuple[dict[_Key, Entry], set[_Key]
     return entries, renamed
 
 
-def _take(entries: dict[_Key, Entry], renamed: set[_Key], step: str, rows: list[Any]) -> None:
+def _take(entries: dict[Key, Entry], renamed: set[Key], step: str, rows: list[Any]) -> None:
     if step == _RENAMED:
         renamed.update((folder, name, inode) for folder, name, inode in rows)
         return
@@ -212,5 +216,5 @@ def _take(entries: dict[_Key, Entry], renamed: set[_Key], step: str, rows: list[
         raise ValueError(step)
     for row in rows:
         entry = from_json(Entry, dict(zip(_NAMES, row, strict=True)), "entry")
-        entries[_key(entry)] = entry
-        renamed.discard(_key(entry))
+        entries[key_of(entry)] = entry
+        renamed.discard(key_of(entry))

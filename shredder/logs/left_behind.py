@@ -5,7 +5,7 @@ from pathlib import Path
 
 from shredder.discover.openers import FileKey
 from shredder.erase.file_job import FileJob
-from shredder.erase.leftovers import find_leftovers
+from shredder.erase.leftovers import drop_untouched, find_leftovers
 from shredder.erase.transfer import StopFlag
 from shredder.erase.unfinished import Entry, read_unfinished
 from shredder.log_events import FilesShredded, Left, LeftoversFound, ServiceBack
@@ -25,13 +25,15 @@ NO_RULE = "(no rule)"
 def list_begun(state: Path) -> tuple[Entry, ...]:
     """Return the files that an earlier run had begun, which the next one finishes first; writes nothing.
 
+    What was only put on its list, and never written to, is judged like any other.
+
     Args:
         state: the policy's state folder.
 
     Raises:
         UsageError: the list cannot be read.
     """
-    return read_unfinished(state / UNFINISHED)
+    return drop_untouched(read_unfinished(state / UNFINISHED))
 
 
 class LeftBehind:

@@ -37,14 +37,14 @@ class Seen:
     version: Version
 
 
-def look_in_folder(path: str, base: str) -> Seen:
-    """Look at a file, following no link below a trusted folder.
+def look_in_folder(path: str) -> Seen:
+    """Look at a file, following no symbolic link.
 
     Raises:
-        OSError: it is not there, or lies elsewhere.
+        OSError: it is not there, or a link leads to it.
     """
     folder_path, _, name = path.rpartition("/")
-    folder = open_folder(base, folder_path or "/")
+    folder = open_folder(folder_path or "/")
     try:
         facts = look_at(name, folder)
     finally:
@@ -52,21 +52,20 @@ def look_in_folder(path: str, base: str) -> Seen:
     return Seen((facts.device, facts.inode), Version(facts.size_bytes, facts.mtime_ns))
 
 
-def rename_live(file: LogFile, base: str, now_s: int, *, recreate: bool) -> Renamed:
+def rename_live(file: LogFile, now_s: int, *, recreate: bool) -> Renamed:
     """Give a live log the name of a rotated one, with the time in it.
 
     Where no fresh file can be put in its place it gets its name back, unless another file has that by now.
 
     Args:
         file: the live file.
-        base: the trusted folder above; no link below it is followed.
         now_s: seconds since 1970.
         recreate: put a fresh empty file with the same owner and mode in its place.
     """
     folder_path, _, name = file.path.rpartition("/")
     with ExitStack() as stack:
         try:
-            folder = open_folder(base, folder_path or "/")
+            folder = open_folder(folder_path or "/")
         except OSError as error:
             return _keep(file, f"its folder cannot be opened ({error.strerror})")
         stack.callback(os.close, folder)

@@ -26,7 +26,7 @@ from shredder.logs.rotate import Renamed, look_in_folder, rename_live
 from shredder.logs.rule_hooks import is_clear, is_summarised
 from shredder.logs.service import Service
 from shredder.logs.shredding import Run, accepted, result_of, shred_jobs
-from shredder.logs.targets import Task, find_base
+from shredder.logs.targets import Task
 
 
 class RuleRun:
@@ -88,7 +88,7 @@ class RuleRun:
 
     def _rename_one(self, file: LogFile) -> Renamed:
         recreate = self._rule.work.after is After.RECREATE
-        found = rename_live(file, self._base(file), self._run.clock.now_s, recreate=recreate)
+        found = rename_live(file, self._run.clock.now_s, recreate=recreate)
         labels, label = self._run.labels, self._run.labels.of(file.path)
         error = None if found.error is None else labels.in_text(found.error, file.path)
         self._run.record(LineageRotated(self._rule.name, label, labels.of(found.path), error))
@@ -96,9 +96,6 @@ class RuleRun:
             trouble = f"{file.path} was renamed, and {found.trouble}"
             self._run.record(RuleFailed(self._rule.name, labels.in_text(trouble, file.path)))
         return found
-
-    def _base(self, file: LogFile) -> str:
-        return find_base(self._rule, file.path)
 
     def _must_release(self, renamed: Sequence[object]) -> bool:
         is_journal = self._rule.kind is RuleKind.JOURNAL
@@ -167,7 +164,7 @@ class RuleRun:
         was found due is not what is due; where no command sees it first, shredding finds that out itself.
         """
         try:
-            seen = look_in_folder(file.path, self._base(file))
+            seen = look_in_folder(file.path)
         except OSError as error:
             self._keep(file, f"it cannot be looked at ({error.strerror})")
             return
@@ -230,6 +227,4 @@ class RuleRun:
             begun[file.path] = file
             folder, _, name = file.path.rpartition("/")
             identity = FileId(file.device, file.inode, 0)
-            yield FileJob(
-                file.path, self._base(file), folder or "/", name, identity, accept, after, file.version
-            )
+            yield FileJob(file.path, folder or "/", name, identity, accept, after, file.version)

@@ -7,7 +7,6 @@ import sys
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from functools import cache
 
 from shredder.discover.hard_links import find_names
 from shredder.discover.lineages import Skipped, make_file
@@ -19,7 +18,6 @@ from shredder.log_events import FileDecision, Verdict
 from shredder.log_model import LogFile
 from shredder.log_policy import Hold, Rule, RuleKind
 from shredder.logs.labels import Labels
-from shredder.logs.policy_values import is_wild
 from shredder.logs.survey import Decided
 from shredder.plan.retention import Action, Decision, Reason, explain, wants_span
 
@@ -96,13 +94,6 @@ def judge_named(path: str, labels: Labels, hold: Hold | None) -> Judged:
     return Judged(_describe(file, Verdict.DUE, "it was named by hand", labels), file, is_live=False)
 
 
-def find_base(rule: Rule, path: str) -> str:
-    """Return the part of the rule's pattern that is written out: no link below it is followed."""
-    bases = [_written_out(pattern) for pattern in rule.paths]
-    above = [base for base in bases if path.startswith(base.rstrip("/") + "/")]
-    return max(above, key=len, default=path.rpartition("/")[0] or "/")
-
-
 def matches_rule(rule: Rule, path: str) -> bool:
     """Return whether a pattern of the rule names a path; * stays within one name."""
     parts = path.split("/")
@@ -113,13 +104,6 @@ def matches_rule(rule: Rule, path: str) -> bool:
     return False
 
 
-@cache
-def _written_out(pattern: str) -> str:
-    parts = pattern.split("/")[1:-1]
-    count = next((at for at, part in enumerate(parts) if is_wild(part)), len(parts))
-    return "/" + "/".join(parts[:count])
-
-
 def _judge(decision: Decision, rule: Rule, now_s: int) -> tuple[Verdict, str]:
     why = explain(decision, rule, now_s)
     if decision.is_live and rule.kind is RuleKind.JOURNAL:
@@ -127,13 +111,13 @@ def _judge(decision: Decision, rule: Rule, now_s: int) -> tuple[Verdict, str]:
     if decision.reason is Reason.AHEAD:
         return Verdict.REFUSED, why
     if decision.action is Action.KEEP and decision.reason is Reason.LINKS:
-        return Verdict.REFUSED, f"{why}: {', '.join(_other_names(decision.file, rule)) or 'none was found'}"
+        return Verdict.REFUSED, f"{why}: {', '.join(_other_names(decision.file)) or 'none was found'}"
     return _VERDICTS[decision.action], why
 
 
-def _other_names(file: LogFile, rule: Rule) -> Iterator[str]:
+def _other_names(file: LogFile) -> Iterator[str]:
     with contextlib.suppress(OSError):
-        folder = open_folder(find_base(rule, file.path), file.path.rpartition("/")[0] or "/")
+        folder = open_folder(file.path.rpartition("/")[0] or "/")
         try:
             yield from find_names(folder, file.device, file.inode, file.links)
         finally:

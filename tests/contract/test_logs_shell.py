@@ -135,14 +135,15 @@ def test_a_dry_run_says_what_an_earlier_run_had_begun(logs: Path, shredder: Shre
     device = f"{os.major(facts.st_dev)}:{os.minor(facts.st_dev)}"
     entry = Entry(
         path=str(begun),
-        base=str(logs),
         folder=str(logs),
         name=begun.name,
         new_name="zzzzzzz",
         device=device,
+        file_system="",
         inode=facts.st_ino,
         born_ns=0,
         size_bytes=facts.st_size,
+        mtime_ns=facts.st_mtime_ns,
         after=After.UNLINK,
     )
     state.mkdir(mode=0o700)

@@ -1,6 +1,7 @@
 """Log files on real file systems; whether their text is gone is read from the raw device."""
 
 import os
+import string
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -88,6 +89,15 @@ def test_slack_is_overwritten_and_the_size_stays(
         assert outcome.state is FileState.OVERWRITTEN
     else:
         assert names(mounted_again) == (["log"] if after is After.RECREATE else [])
+
+
+def test_short_names_are_drawn_once_each(loop_factory: MakeLoop, mounted: Mount, tmp_path: Path) -> None:
+    """Half of the names of one letter in one round: two of them would nearly always draw the same one."""
+    point = mounted(loop_factory(SIZES["ext4"]).path, "ext4")
+    logs = [write_log(point / name, 100) for name in string.ascii_letters[:30]]
+    outcomes = shred([job_for(log) for log in logs], tmp_path)
+    assert {(item.state, item.problem) for item in outcomes} == {(FileState.UNLINKED, None)}
+    assert names(point) == []
 
 
 def test_holes_stay_holes(loop_factory: MakeLoop, mounted: Mount, tmp_path: Path) -> None:

@@ -14,9 +14,12 @@ from pathlib import Path
 
 import pytest
 
+from shredder.discover import lineages
+from shredder.discover.permissions import distrust_log_folder
+from shredder.errors import ExitCode
 from tests.support.command import Shredder
 from tests.support.devices import LoopDevice
-from tests.support.log_files import mount_with, on_device
+from tests.support.log_files import exchange, mount_with, on_device
 from tests.support.log_runs import (
     ADDRESS,
     DAY_S,
@@ -714,6 +717,46 @@ def test_a_file_for_logrotate_keeps_its_name(place: Place, disk: LoopDevice, shr
     assert log.stat().st_size == size
     assert on_device(disk, ADDRESS.encode()) == []
     assert place.runs[-1].results()["access.log.7"]["state"] == "overwritten"
+
+
+def test_the_folder_of_a_file_for_logrotate_may_be_reached_over_a_link(
+    place: Place, shredder: Shredder
+) -> None:
+    log = place.write_log("access.log.7", 1)
+    (place.root / "link").symlink_to("logs")
+    (place.logs / "named").symlink_to(log)
+    place.write_policy(WEEK)
+    shredder("logs", "shred", place.policy, "--file", place.root / "link" / "named", expect=2)
+    shredder("logs", "shred", "--file", place.root / "link" / "named", expect=4)
+    assert ADDRESS in log.read_text(), "the file itself may not be a link"
+    shredder("logs", "shred", place.policy, "--file", place.root / "link" / log.name)
+    assert not log.exists()
+
+
+def test_a_folder_exchanged_for_a_link_in_mid_run_leads_to_no_other_file(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By the owner of the folder above, between its check and the look at its files."""
+    place.write_policy(WEEK)
+    log, trap = place.write_log("x.log.1", 9), place.root / "trap"
+    foreign = place.root / "foreign"
+    foreign.mkdir()
+    victim = foreign / log.name
+    shutil.copy2(log, victim)
+    trap.symlink_to(foreign)
+    check = distrust_log_folder
+
+    def check_then_exchange(path: str) -> str:
+        found = check(path)
+        exchange(place.logs, trap)
+        return found
+
+    monkeypatch.setattr(lineages, "distrust_log_folder", check_then_exchange)
+    result = shred_at(place, time.time())
+    assert place.logs.is_symlink()
+    assert result.exit_code is ExitCode.INCOMPLETE
+    assert ADDRESS in victim.read_text()
+    assert ADDRESS in (trap / log.name).read_text()
 
 
 def test_a_file_that_no_rule_names_is_not_taken(place: Place, shredder: Shredder) -> None:

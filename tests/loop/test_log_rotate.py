@@ -58,7 +58,7 @@ def rotate(live: Path, now_s: int = NOW_S) -> Renamed:
     facts = live.stat()
     device = f"{os.major(facts.st_dev)}:{os.minor(facts.st_dev)}"
     file = make_file(path=str(live), device=device, inode=facts.st_ino)
-    return rename_live(file, str(live.parent), now_s, recreate=True)
+    return rename_live(file, now_s, recreate=True)
 
 
 def assert_fresh(live: Path, found: Renamed) -> None:

@@ -24,6 +24,7 @@ from tests.support.log_files import (
     MARKER,
     MakeLoop,
     Mount,
+    exchange,
     finish,
     job_for,
     shred,
@@ -120,14 +121,32 @@ def test_folders_are_not_left_through_links(point: Path, tmp_path: Path) -> None
     (point / "real").mkdir()
     log = write_log(point / "real" / "log", 100)
     (point / "link").symlink_to("real")
-    job = replace(job_for(log), base=str(point), folder=str(point / "link"))
-    outside = replace(job_for(log), base=str(point / "other"))
-    upwards = replace(job_for(log), base=str(point / "real"), folder=str(point / "real" / ".." / "real"))
-    for refused in (job, outside, upwards):
+    (point / "above").symlink_to(".")
+    for folder in ("link", "above/real", "real/../real"):
+        refused = replace(job_for(log), folder=f"{point}/{folder}")
         (outcome,) = shred([refused], tmp_path)
         assert outcome.state is FileState.UNTOUCHED
         assert outcome.problem is not None and "cannot be opened" in outcome.problem
     assert log.read_bytes().startswith(MARKER)
+
+
+def test_a_folder_exchanged_for_a_link_leads_to_no_other_file(point: Path, tmp_path: Path) -> None:
+    """Its owner exchanges it after a file was looked at, or before; and back again."""
+    for name in ("logs", "foreign"):
+        (point / name).mkdir()
+    log, victim = write_log(point / "logs" / "log", 100), write_log(point / "foreign" / "log", 100)
+    (point / "trap").symlink_to("foreign")
+    before = job_for(log)
+    exchange(point / "logs", point / "trap")
+    led_astray = job_for(log)
+    assert led_astray.file.inode == victim.stat().st_ino
+    for job in (before, led_astray):
+        (outcome,) = shred([job], tmp_path)
+        assert outcome.problem == f"the folder of {log} cannot be opened (ENOTDIR: Not a directory)"
+    exchange(point / "logs", point / "trap")
+    (outcome,) = shred([led_astray], tmp_path)
+    assert outcome.problem == f"{log} is another file than before"
+    assert log.read_bytes() == victim.read_bytes() == (MARKER * 2)[:100]
 
 
 HOLDING = {

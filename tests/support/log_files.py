@@ -1,5 +1,6 @@
 """Log files on real file systems, shredded without the command line."""
 
+import ctypes
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, closing
@@ -35,7 +36,7 @@ def job_for(path: Path, *, after: After = After.UNLINK, accept: frozenset[Grade]
     facts = look_at(path.name, folder)
     os.close(folder)
     file = FileId(facts.device, facts.inode, facts.born_ns)
-    return FileJob(str(path), str(path.parent), str(path.parent), path.name, file, accept, after)
+    return FileJob(str(path), str(path.parent), path.name, file, accept, after)
 
 
 def shred(
@@ -60,6 +61,12 @@ def finish(state: Path) -> list[FileOutcome]:
     with closing(Unfinished(state / "unfinished")) as unfinished:
         found = find_leftovers(unfinished)
         return list(shred_files(found.jobs, how, Places(), unfinished, StopFlag()))
+
+
+def exchange(one: Path, other: Path) -> None:
+    """Exchange two names in one step, whatever they name (renameat2(2))."""
+    found = ctypes.CDLL(None).renameat2(-100, os.fsencode(one), -100, os.fsencode(other), 2)
+    assert found == 0
 
 
 def on_device(loop: LoopDevice, what: bytes = MARKER[:24]) -> list[int]:

@@ -25,14 +25,15 @@ KIB = 1024
 def entry(name: str, inode: int = 7) -> Entry:
     return Entry(
         path=f"/l/{name}",
-        base="/l",
         folder="/l",
         name=name,
         new_name="x" * len(name),
         device="8:1",
+        file_system="1f",
         inode=inode,
         born_ns=5,
         size_bytes=100,
+        mtime_ns=None,
         after=After.UNLINK,
     )
 
