@@ -313,6 +313,25 @@ def test_a_file_that_moved_is_not_proven(point: Path, tmp_path: Path) -> None:
     assert outcome.standing is None
 
 
+def test_what_happens_to_the_image_behind_a_loop_device_in_mid_run_is_seen(
+    loop_factory: MakeLoop, mounted: Mount, tmp_path: Path
+) -> None:
+    outer = mounted(loop_factory(512 * MIB).path, "xfs")
+    inner = loop_factory(64 * MIB, backing_dir=outer)
+    log = write_log(mounted(inner.path, "ext4") / "log", 9000)
+    copy = outer / "copy"
+
+    def reflink() -> None:
+        run("cp", "--reflink=always", inner.backing, copy)
+
+    (outcome,) = shred([job_for(log)], tmp_path, eyes=Meddler(reflink))
+    assert (outcome.predicted, outcome.grade) == (Grade.PROVEN, Grade.MOVED)
+    assert (
+        outcome.reason
+        == f"the file behind {inner.path}: it shares its blocks with another file or a snapshot"
+    )
+
+
 def test_a_stop_leaves_the_rest_untouched(point: Path, tmp_path: Path) -> None:
     logs = [write_log(point / f"log{number}", 5000) for number in range(3)]
     stop = StopFlag()
