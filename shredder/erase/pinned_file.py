@@ -81,6 +81,8 @@ class PinnedFile:
     def _check(self, facts: FileFacts, expected: FileId) -> None:
         if not is_same(facts, expected):
             raise FileRefusedError(f"{self.path} is another file than before")
+        if facts.is_mount_point:  # its other name may lie anywhere
+            raise FileRefusedError(f"{self.path} is a mount point")
         if facts.links != 1:
             message = f"{self.path} has {facts.links} names" if facts.links else f"{self.path} was deleted"
             raise FileRefusedError(message, links=facts.links)

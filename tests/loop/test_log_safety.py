@@ -84,6 +84,19 @@ def test_a_file_with_more_names_is_refused_and_they_are_listed(point: Path, tmp_
     assert log.read_bytes().startswith(MARKER)
 
 
+def test_a_file_of_elsewhere_that_is_mounted_on_a_log_is_left_alone(
+    point: Path, tmp_path: Path, undo: ExitStack
+) -> None:
+    (point / "logs").mkdir()
+    log = write_log(point / "logs" / "log", 100)
+    outside = write_log(point / "outside", 100)
+    run("mount", "--bind", outside, log)
+    undo.callback(run, "umount", log)
+    (outcome,) = shred([job_for(log)], tmp_path)
+    assert (outcome.state, outcome.problem) == (FileState.UNTOUCHED, f"{log} is a mount point")
+    assert outside.read_bytes().startswith(MARKER)
+
+
 @pytest.mark.parametrize(("flag", "said"), [("+i", "immutable"), ("+a", "append-only")])
 def test_attributes_that_forbid_it(
     flag: str, said: str, point: Path, tmp_path: Path, undo: ExitStack
