@@ -224,7 +224,7 @@ class FileWork:
         self.problem = self.problem or problem
 
     def _is_still_ours(self) -> bool:
-        return self._holds(self.pinned.check_alone)
+        return self._holds(self.pinned.check_alone, self.pinned.check_names)
 
     def release_name(self) -> None:
         """Rename the file to its random name; a file that has taken the old name since is left alone."""

@@ -146,6 +146,16 @@ class PinnedFile:
             self._lease.give_back()
             raise FileRefusedError(f"{self.path} was opened by somebody else while it was shredded")
 
+    def check_names(self) -> None:
+        """See that it has one name still.
+
+        Raises:
+            FileRefusedError: it has more.
+        """
+        links = os.fstat(self._descriptor).st_nlink
+        if links > 1:
+            raise FileRefusedError(f"{self.path} got another name meanwhile", links=links)
+
     def _reopen(self, *, direct: bool) -> tuple[int, bool]:
         link = f"/proc/self/fd/{self._descriptor}"
         flags = os.O_RDWR | os.O_CLOEXEC

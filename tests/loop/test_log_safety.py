@@ -344,6 +344,20 @@ def test_a_line_written_before_the_unlink_keeps_the_file(
     assert (again.path, again.state) == (str(log), FileState.UNLINKED)
 
 
+def test_another_name_made_in_mid_run_keeps_the_file(point: Path, tmp_path: Path) -> None:
+    log = write_log(point / "log", 5000)
+    other = point / "other"
+    (outcome,) = shred([job_for(log)], tmp_path, eyes=Meddler(lambda: other.hardlink_to(log)))
+    assert outcome.problem == f"{log} got another name meanwhile"
+    assert outcome.state is FileState.DAMAGED
+    assert log.samefile(other)
+    (again,) = finish(tmp_path)
+    assert again.problem == f"{log} has 2 names: {log}, {other}"
+    other.unlink()
+    (again,) = finish(tmp_path)
+    assert (again.state, again.grade) == (FileState.UNLINKED, Grade.PROVEN)
+
+
 def test_bytes_that_do_not_stand_there_are_a_mismatch(point: Path, tmp_path: Path) -> None:
     log = write_log(point / "log", 9000)
     descriptor = os.open(log, os.O_RDONLY)
