@@ -16,6 +16,7 @@ _FIELDS = struct.Struct("=I4xQIIIH2xQQ16x16xqI4x16xqI4x8xIIQ")
 
 _IMMUTABLE, _APPEND_ONLY = 0x10, 0x20
 ENCRYPTED = 0x800
+_MOUNT_ROOT = 0x2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,11 @@ class FileFacts:
         if self.attributes & _IMMUTABLE:
             return "immutable"
         return "append-only" if self.attributes & _APPEND_ONLY else ""
+
+    @property
+    def is_mount_point(self) -> bool:
+        """True where something is mounted: of a file, one that lies in another folder too."""
+        return bool(self.attributes & _MOUNT_ROOT)
 
 
 def look_at(name: str, folder: int) -> FileFacts:

@@ -101,13 +101,14 @@ def look_below(device: int) -> tuple[Fact, Grade, str]:
     if name is None:
         return _not_reached("it has no block device in /sys")
     path = Path("/dev", name.replace("!", "/"))
-    if list_names(Path("/sys/class/block", name, "slaves")):
+    disk = _whole_disk(name)
+    if list_names(Path("/sys/class/block", disk, "slaves")):
         return _not_reached(f"{path} stands on other devices (device-mapper, md or the like)")
     why = _why_unreadable(path, device)
     if why:
         return _not_reached(why)
-    backing = next((item for item in list_backings() if item.name == name), None) if _is_loop(name) else None
-    if _is_loop(name) and backing is None:
+    backing = next((item for item in list_backings() if item.name == disk), None) if _is_loop(disk) else None
+    if _is_loop(disk) and backing is None:
         return _not_reached(f"what lies behind {path} cannot be looked at")
     expected, reason = _look_behind(str(path), backing) if backing else (Grade.PROVEN, "")
     return str(path), expected, reason
@@ -115,6 +116,12 @@ def look_below(device: int) -> tuple[Fact, Grade, str]:
 
 def _not_reached(why: str) -> tuple[Fact, Grade, str]:
     return Unavailable(why), Grade.IN_PLACE, f"the raw device was not read: {why}"
+
+
+def _whole_disk(name: str) -> str:
+    """What lies below a partition is told of its disk only."""
+    place = Path("/sys/class/block", name)
+    return place.resolve().parent.name if (place / "partition").exists() else name
 
 
 def _is_loop(name: str) -> bool:

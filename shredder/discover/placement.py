@@ -22,16 +22,19 @@ _NOT_RAW = _NOWHERE | {ExtentMark.ENCODED}
 
 
 class Places:
-    """Places files; asks only once what holds for a whole mount."""
+    """Places files; asks only once between two refreshes what holds for a whole mount."""
 
     def __init__(self) -> None:
         self._mounts: dict[tuple[str, int], FileSystem] = {}
+        self._mounts_before: dict[tuple[str, int], FileSystem] = {}
         self._chunks: dict[str, ChunkMap | None] = {}
         self._below: dict[str, tuple[Grade, str]] = {}
 
     def refresh(self) -> None:
-        """Forget where a file system's addresses lie: a balance may have moved them."""
+        """Forget what may change while files stay: a balance moves addresses, an image gets a snapshot."""
+        self._mounts_before, self._mounts = self._mounts, {}
         self._chunks.clear()
+        self._below.clear()
 
     def file_system(self, descriptor: int) -> FileSystem:
         """Return what holds for all files of the mount that an open file lies on.
@@ -70,17 +73,22 @@ class Places:
         )
 
     def place_again(self, descriptor: int, before: Placement) -> Placement:
-        """Return where a file lies that was placed before; quick where its extents are the same.
+        """Return where a file lies that was placed before; quick where its extents and mount are the same.
 
         Raises:
             OSError: the kernel refused to tell.
         """
-        if before.extents and before.file_system != "btrfs":
+        if before.extents and before.file_system != "btrfs" and self._is_mounted_as_before(descriptor):
             size_bytes = os.fstat(descriptor).st_size
             length_bytes = -(-size_bytes // before.block_bytes) * before.block_bytes
             if read_extents(descriptor, length_bytes) == before.extents:
                 return before if size_bytes == before.size_bytes else replace(before, size_bytes=size_bytes)
         return self.place(descriptor)
+
+    def _is_mounted_as_before(self, descriptor: int) -> bool:
+        facts = look_at_open(descriptor)
+        before = self._mounts_before.get((facts.device, facts.mount))
+        return before == self._file_system(descriptor, facts)
 
     def _file_system(self, descriptor: int, facts: FileFacts) -> FileSystem:
         key = (facts.device, facts.mount)

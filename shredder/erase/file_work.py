@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+from collections.abc import Callable
 from dataclasses import replace
 
 from shredder.erase.file_job import FileJob, Tools
@@ -13,7 +14,7 @@ from shredder.erase.medium import MediumRefusedError
 from shredder.erase.names import rename
 from shredder.erase.overwrite import overwrite
 from shredder.erase.pace import PacedWindow
-from shredder.erase.pinned_file import PinnedFile
+from shredder.erase.pinned_file import FileRefusedError, PinnedFile
 from shredder.erase.standing import OldBytes
 from shredder.erase.transfer import describe_error
 from shredder.erase.unfinished import Entry
@@ -116,11 +117,23 @@ class FileWork:
 
     def overwrite(self, number: int) -> None:
         """Write one pass; `number` counts from 0."""
+        if number == 0 and not self._holds(self.pinned.check_alone, self.pinned.check_version):
+            return
         self._state = FileState.DAMAGED
         if self.is_large:
             self._overwrite_large(self._window(number))
         else:
             self._overwrite_small(self._window(number))
+
+    def _holds(self, *checks: Callable[[], None]) -> bool:
+        """Keep the file where it is no longer ours alone."""
+        try:
+            for check in checks:
+                check()
+        except FileRefusedError as error:
+            self.fail(error.message)
+            return False
+        return True
 
     def _overwrite_large(self, window: PacedWindow) -> None:
         done = overwrite(
@@ -175,7 +188,7 @@ class FileWork:
         """Read back what was written, and grade it."""
         after = self._after
         try:
-            if after.size_bytes > self.pinned.size_bytes:
+            if after.size_bytes != self._written_bytes():
                 self.fail(f"{self.job.path} was written to by somebody else meanwhile")
                 return
             if self._tools.read_back:
@@ -187,6 +200,11 @@ class FileWork:
             return
         if self.problem is None:
             self._graded = grade(self._before, after, self._read_back)
+
+    def _written_bytes(self) -> int:
+        """Return the length that overwriting leaves: to the end of its last block, or of the hole there."""
+        end_bytes = self.ranges[-1].end_bytes if self.ranges else 0
+        return max(self.pinned.facts.size_bytes, end_bytes)
 
     def _compare(self, after: Placement) -> None:
         found = read_back(self.pinned, after, self.ranges, self._window(-1), self._tools, large=self.is_large)
@@ -205,10 +223,13 @@ class FileWork:
         """Keep the file, for this reason; the first one counts."""
         self.problem = self.problem or problem
 
+    def _is_still_ours(self) -> bool:
+        return self._holds(self.pinned.check_alone, self.pinned.check_names)
+
     def release_name(self) -> None:
         """Rename the file to its random name; a file that has taken the old name since is left alone."""
         entry = self.entry
-        if entry is None or not entry.new_name:
+        if not self._is_still_ours() or entry is None or not entry.new_name:
             return
         replaced = f"{self.job.path} was replaced by another file in mid-run"
         try:
@@ -240,6 +261,8 @@ class FileWork:
     def unlink(self) -> None:
         """Take the name away."""
         name = (self.entry and self.entry.new_name) or self.job.name
+        if not self._is_still_ours():
+            return
         try:
             if not self.pinned.has_name(self.folder, name):
                 self.fail(f"{self.job.path} was replaced by another file in mid-run")
@@ -249,9 +272,12 @@ class FileWork:
             self.fail(f"{self.job.path} cannot be unlinked ({describe_error(error)})")
         else:
             self._state = FileState.UNLINKED
+            self._holds(self.pinned.check_alone)  # too late to keep it, and not to say so
 
     def restore(self) -> None:
         """Give a file that keeps its name its old length again."""
+        if not self._is_still_ours():
+            return
         try:
             self.pinned.restore_size(self._length_before())
         except OSError as error:

@@ -1,10 +1,10 @@
 """A file held by its descriptor: whatever happens to its name, it alone is written to."""
 
 import errno
-import fcntl
 import os
 import stat
 
+from shredder.erase.lease import Lease
 from shredder.erase.medium import read_fully, write_fully
 from shredder.errors import RefusedError
 from shredder.log_model import FileId, Version
@@ -22,8 +22,6 @@ _WHY_NOT_WRITABLE = {
     errno.EROFS: "lies on a file system that is read-only",
     errno.ETXTBSY: "is being executed",
 }
-_SETSIG = 10  # F_SETSIG of <linux/fcntl.h>
-_SIGURG = 23
 
 
 class FileRefusedError(RefusedError):
@@ -53,6 +51,7 @@ class PinnedFile:
     ) -> None:
         self.path = path
         self._version = version
+        self._lease: Lease | None = None
         self.direct = False
         self.sector_bytes = 1
         self._check_kind(_look(folder, name, path))
@@ -81,6 +80,8 @@ class PinnedFile:
     def _check(self, facts: FileFacts, expected: FileId) -> None:
         if not is_same(facts, expected):
             raise FileRefusedError(f"{self.path} is another file than before")
+        if facts.is_mount_point:  # its other name may lie anywhere
+            raise FileRefusedError(f"{self.path} is a mount point")
         if facts.links != 1:
             message = f"{self.path} has {facts.links} names" if facts.links else f"{self.path} was deleted"
             raise FileRefusedError(message, links=facts.links)
@@ -117,13 +118,43 @@ class PinnedFile:
         fresh, self.direct = self._reopen(direct=direct)
         os.close(self._descriptor)
         self._descriptor = fresh
-        if is_open_elsewhere(fresh):
+        self._lease = Lease(fresh)
+        if self._lease.is_refused:
             raise FileRefusedError(f"{self.path} is open in another process")
         # nobody but us has it open now, and whoever opened it before has written what he wrote
-        if self._version and self._version != _version_of(os.fstat(fresh)):
-            raise FileRefusedError(f"{self.path} was written to after it was found due")
+        self._version = self._version or _version_of(os.fstat(fresh))
+        self.check_version()
         self.sector_bytes = block_bytes
         self.size_bytes = -(-self.facts.size_bytes // block_bytes) * block_bytes
+
+    def check_version(self) -> None:
+        """See that nobody has written to it since it was found due; asked until our own first write.
+
+        Raises:
+            FileRefusedError: somebody has.
+        """
+        if self._version != _version_of(os.fstat(self._descriptor)):
+            raise FileRefusedError(f"{self.path} was written to after it was found due")
+
+    def check_alone(self) -> None:
+        """See that nobody else has opened it since it was opened for writing; if so, he may go on now.
+
+        Raises:
+            FileRefusedError: somebody has.
+        """
+        if self._lease and not self._lease.is_whole:
+            self._lease.give_back()
+            raise FileRefusedError(f"{self.path} was opened by somebody else while it was shredded")
+
+    def check_names(self) -> None:
+        """See that it has one name still.
+
+        Raises:
+            FileRefusedError: it has more.
+        """
+        links = os.fstat(self._descriptor).st_nlink
+        if links > 1:
+            raise FileRefusedError(f"{self.path} got another name meanwhile", links=links)
 
     def _reopen(self, *, direct: bool) -> tuple[int, bool]:
         link = f"/proc/self/fd/{self._descriptor}"
@@ -170,22 +201,6 @@ def is_same(facts: FileFacts, expected: FileId) -> bool:
     if (facts.device, facts.inode) != (expected.device, expected.inode):
         return False
     return not (facts.born_ns and expected.born_ns) or facts.born_ns == expected.born_ns
-
-
-def is_open_elsewhere(descriptor: int) -> bool:
-    """Return whether another descriptor or mapping of the file exists, of whatever process.
-
-    The kernel grants a write lease only to the sole opener; it is given back at once. False also where
-    the file system has no leases.
-    """
-    try:
-        # who opens it in this very moment makes the kernel send a signal; the usual one would end us
-        fcntl.fcntl(descriptor, _SETSIG, _SIGURG)
-        fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_WRLCK)
-    except OSError as error:
-        return error.errno in (errno.EAGAIN, errno.EBUSY)
-    fcntl.fcntl(descriptor, fcntl.F_SETLEASE, fcntl.F_UNLCK)
-    return False
 
 
 def _version_of(facts: os.stat_result) -> Version:

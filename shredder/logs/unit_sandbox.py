@@ -65,6 +65,7 @@ def _capabilities(policy: Policy, *, on_btrfs: bool) -> Iterator[str]:
         ("CAP_FOWNER", "the same where a folder has the sticky bit, and for the mode of a fresh log", True),
         ("CAP_SYS_PTRACE", "to see who has a file open: /proc/*/fd", True),
         ("CAP_CHECKPOINT_RESTORE", "to see who has a file mapped: /proc/*/map_files", True),
+        ("CAP_LEASE", "to see whether anybody opens a file of another user while it is shredded", True),
         ("CAP_CHOWN", "a fresh log gets the owner of the old one", recreates),
         (
             "CAP_KILL",

@@ -284,6 +284,20 @@ def test_a_loop_device_is_no_better_than_the_file_behind_it(
     assert outcome.reason == f"the file behind {inner.path}: btrfs writes new bytes to a fresh place"
 
 
+def test_a_partition_of_a_loop_device_is_no_better_either(
+    loop_factory: MakeLoop, mounted: Mount, tmp_path: Path
+) -> None:
+    outer = mounted(loop_factory(512 * MIB).path, "btrfs")
+    inner = loop_factory(SIZES["ext4"], backing_dir=outer)
+    (part,) = inner.partition("label: gpt\nsize=40MiB\n")
+    log = write_log(mounted(part, "ext4") / "log", 10_000)
+    (outcome,) = shred([job_for(log, accept=frozenset((Grade.PROVEN,)))], tmp_path)
+    assert (outcome.state, outcome.predicted) == (FileState.UNTOUCHED, Grade.MOVED)
+    (outcome,) = shred([job_for(log)], tmp_path)
+    assert outcome.grade is Grade.MOVED
+    assert outcome.reason == f"the file behind {part}: btrfs writes new bytes to a fresh place"
+
+
 def test_what_is_not_accepted_is_left_alone(loop_factory: MakeLoop, mounted: Mount, tmp_path: Path) -> None:
     point = mounted(loop_factory(SIZES["btrfs"]).path, "btrfs")
     log = write_log(point / "log", 10_000)

@@ -510,6 +510,43 @@ def test_a_file_replaced_in_mid_run_is_not_touched(swap: str, place: Place, shre
     assert "more" not in swap or log.read_text().endswith("more\n")
 
 
+APPENDER = """
+import sys, time
+from pathlib import Path
+log, summary, end = map(Path, sys.argv[1:])
+number = 0
+while not summary.exists():
+    time.sleep(0.02)
+time.sleep(0.6)
+while not end.exists():
+    with log.open("a") as file:
+        file.write(f"late {number}\\n")
+    number += 1
+    time.sleep(0.02)
+print(number)
+"""
+
+
+def test_a_line_that_comes_while_its_round_is_overwritten_is_not_lost(
+    place: Place, shredder: Shredder, start: Callable[..., "subprocess.Popen[str]"]
+) -> None:
+    """The rate holds the large file of the round up for a second; the small one is long pinned then."""
+    place.write_script("summary", f"echo x > $1; touch {place.root}/summarised")
+    place.write_policy(WEEK + SUMMARY + 'limit = "6 MiB/s"\n')
+    large = place.write_log("a.log.2", 9, lines=70_000)
+    small = place.write_log("z.log.2", 9, lines=8)
+    summarised, end = place.root / "summarised", place.root / "end"
+    appender = start(sys.executable, "-c", APPENDER, small, summarised, end)
+    run = shred_by_command(shredder, place, expect=4)
+    end.touch()
+    written = int(appender.communicate(timeout=10)[0])
+    assert written > 2
+    assert not large.exists()
+    assert run.results()["z.log.2"]["problem"] is not None
+    lines = small.read_text().splitlines()
+    assert lines[8:] == [f"late {number}" for number in range(written)]
+
+
 def test_a_folder_that_becomes_a_link_leads_nowhere(place: Place, shredder: Shredder) -> None:
     other = place.root / "other"
     other.mkdir()

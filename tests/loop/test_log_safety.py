@@ -16,7 +16,8 @@ import pytest
 
 from shredder.discover.openers import find_openers
 from shredder.discover.placement import Places
-from shredder.erase.pinned_file import is_open_elsewhere
+from shredder.erase.file_work import FileWork
+from shredder.erase.lease import Lease
 from shredder.erase.transfer import StopFlag
 from shredder.errors import RefusedError
 from shredder.log_model import After, Extent, FileState, Grade, Placement, RawRange
@@ -83,6 +84,19 @@ def test_a_file_with_more_names_is_refused_and_they_are_listed(point: Path, tmp_
     assert outcome.problem == f"{log} has 2 names: {other}, {log}"
     assert outcome.state is FileState.UNTOUCHED
     assert log.read_bytes().startswith(MARKER)
+
+
+def test_a_file_of_elsewhere_that_is_mounted_on_a_log_is_left_alone(
+    point: Path, tmp_path: Path, undo: ExitStack
+) -> None:
+    (point / "logs").mkdir()
+    log = write_log(point / "logs" / "log", 100)
+    outside = write_log(point / "outside", 100)
+    run("mount", "--bind", outside, log)
+    undo.callback(run, "umount", log)
+    (outcome,) = shred([job_for(log)], tmp_path)
+    assert (outcome.state, outcome.problem) == (FileState.UNTOUCHED, f"{log} is a mount point")
+    assert outside.read_bytes().startswith(MARKER)
 
 
 @pytest.mark.parametrize(("flag", "said"), [("+i", "immutable"), ("+a", "append-only")])
@@ -210,6 +224,12 @@ def test_a_mapping_is_found_with_few_rights(point: Path, undo: ExitStack) -> Non
     assert run("setpriv", lacking, "--", sys.executable, "-c", looking).strip() == str(process.pid)
 
 
+def is_open_elsewhere(descriptor: int) -> bool:
+    lease = Lease(descriptor)
+    lease.give_back()
+    return lease.is_refused
+
+
 def test_whoever_opens_it_while_we_look_does_us_no_harm(point: Path) -> None:
     log = write_log(point / "log", 100)
     descriptor = os.open(log, os.O_RDWR)
@@ -253,29 +273,122 @@ def test_a_link_put_in_its_place_in_mid_run(point: Path, tmp_path: Path) -> None
     assert log.is_symlink()
 
 
-def test_a_line_written_in_mid_run_keeps_the_file(point: Path, tmp_path: Path) -> None:
+class Opener:
+    """Opens a file in a process of its own, which waits for as long as a lease keeps it out, and appends."""
+
+    def __init__(self, log: Path, undo: ExitStack) -> None:
+        code = "import sys; print(flush=True); open(sys.argv[1], 'ab').write(b'a late line')"
+        self._words = [sys.executable, "-c", code, str(log)]
+        self._undo = undo
+
+    def open(self) -> None:
+        process = self._undo.enter_context(subprocess.Popen(self._words, stdout=subprocess.PIPE))
+        self._undo.callback(process.kill)
+        assert process.stdout and process.stdout.readline()
+        time.sleep(0.3)
+        assert process.poll() is None, "it was not kept out"
+        self.end = process.wait
+
+
+class OpenedEarly(Places):
+    """Somebody opens the file when it was opened for writing, and not one byte was written."""
+
+    def __init__(self, opener: Opener, other: Path) -> None:
+        super().__init__()
+        self._opener = opener
+        self._other = other.stat().st_ino
+
+    def place(self, descriptor: int) -> Placement:
+        if os.fstat(descriptor).st_ino == self._other:
+            self._opener.open()
+        return super().place(descriptor)
+
+
+def test_a_line_that_comes_before_the_first_write_keeps_the_file_untouched(
+    point: Path, tmp_path: Path, undo: ExitStack
+) -> None:
+    log, other = write_log(point / "log", 5000), write_log(point / "other", 5000)
+    opener = Opener(log, undo)
+    kept, gone = shred([job_for(log), job_for(other)], tmp_path, eyes=OpenedEarly(opener, other))
+    assert opener.end(5) == 0
+    assert kept.problem == f"{log} was opened by somebody else while it was shredded"
+    assert (kept.state, kept.grade) == (FileState.UNTOUCHED, None)
+    assert gone.state is FileState.UNLINKED
+    assert (log.read_bytes()[:52], log.read_bytes()[5000:]) == (MARKER, b"a late line")
+    assert finish(tmp_path) == []
+
+
+@pytest.mark.parametrize("after", list(After))
+def test_a_line_written_in_mid_run_keeps_the_file(
+    after: After, point: Path, tmp_path: Path, undo: ExitStack
+) -> None:
     log = write_log(point / "log", 5000)
-
-    def append() -> None:
-        with log.open("ab") as file:
-            file.write(b"late")
-
-    (outcome,) = shred([job_for(log)], tmp_path, eyes=Meddler(append))
-    assert outcome.problem == f"{log} was written to by somebody else meanwhile"
-    assert log.exists()
+    opener = Opener(log, undo)
+    (outcome,) = shred([job_for(log, after=after)], tmp_path, eyes=Meddler(opener.open))
+    assert opener.end(5) == 0
+    assert outcome.problem == f"{log} was opened by somebody else while it was shredded"
+    assert outcome.state is FileState.DAMAGED
+    assert log.read_bytes().endswith(b"a late line")
     (again,) = finish(tmp_path)
-    assert (again.path, again.state, again.grade) == (str(log), FileState.UNLINKED, Grade.PROVEN)
-    assert not log.exists()
+    assert (again.path, again.problem, again.grade) == (str(log), None, Grade.PROVEN)
+
+
+def test_a_line_written_before_the_unlink_keeps_the_file(
+    point: Path, tmp_path: Path, undo: ExitStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = write_log(point / "log", 5000)
+    opener = Opener(log, undo)
+    release_name = FileWork.release_name
+
+    def open_and_release(work: FileWork) -> None:
+        check_alone = work.pinned.check_alone
+
+        def check_and_open() -> None:
+            check_alone()
+            opener.open()
+
+        with monkeypatch.context() as patch:  # he comes right after the look
+            patch.setattr(work.pinned, "check_alone", check_and_open)
+            release_name(work)
+
+    monkeypatch.setattr(FileWork, "release_name", open_and_release)
+    (outcome,) = shred([job_for(log)], tmp_path)
+    assert opener.end(5) == 0
+    assert outcome.problem == f"{log} was opened by somebody else while it was shredded"
+    assert outcome.state is FileState.DAMAGED
+    monkeypatch.undo()
+    (renamed,) = (path for path in point.iterdir() if path.name != "lost+found")
+    assert renamed.read_bytes().endswith(b"a late line")
+    (again,) = finish(tmp_path)
+    assert (again.path, again.state) == (str(log), FileState.UNLINKED)
+
+
+def test_another_name_made_in_mid_run_keeps_the_file(point: Path, tmp_path: Path) -> None:
+    log = write_log(point / "log", 5000)
+    other = point / "other"
+    (outcome,) = shred([job_for(log)], tmp_path, eyes=Meddler(lambda: other.hardlink_to(log)))
+    assert outcome.problem == f"{log} got another name meanwhile"
+    assert outcome.state is FileState.DAMAGED
+    assert log.samefile(other)
+    (again,) = finish(tmp_path)
+    assert again.problem == f"{log} has 2 names: {log}, {other}"
+    other.unlink()
+    (again,) = finish(tmp_path)
+    assert (again.state, again.grade) == (FileState.UNLINKED, Grade.PROVEN)
 
 
 def test_bytes_that_do_not_stand_there_are_a_mismatch(point: Path, tmp_path: Path) -> None:
     log = write_log(point / "log", 9000)
+    descriptor = os.open(log, os.O_RDONLY)
+    (place,) = Places().place(descriptor).old
+    os.close(descriptor)
 
     def change() -> None:
-        with log.open("r+b") as file:
-            file.seek(4500)
-            file.write(b"!")
-            os.fsync(file.fileno())
+        with open(place.device, "r+b") as device:
+            device.seek(place.start_bytes + 4500)
+            device.write(b"!")
+            device.flush()
+            os.fsync(device.fileno())
 
     (outcome,) = shred([job_for(log)], tmp_path, eyes=Meddler(change))
     assert outcome.grade is not Grade.PROVEN
@@ -330,6 +443,25 @@ def test_a_file_that_moved_is_not_proven(point: Path, tmp_path: Path) -> None:
     assert (outcome.predicted, outcome.grade) == (Grade.PROVEN, Grade.MOVED)
     assert outcome.old != ()
     assert outcome.standing is None
+
+
+def test_what_happens_to_the_image_behind_a_loop_device_in_mid_run_is_seen(
+    loop_factory: MakeLoop, mounted: Mount, tmp_path: Path
+) -> None:
+    outer = mounted(loop_factory(512 * MIB).path, "xfs")
+    inner = loop_factory(64 * MIB, backing_dir=outer)
+    log = write_log(mounted(inner.path, "ext4") / "log", 9000)
+    copy = outer / "copy"
+
+    def reflink() -> None:
+        run("cp", "--reflink=always", inner.backing, copy)
+
+    (outcome,) = shred([job_for(log)], tmp_path, eyes=Meddler(reflink))
+    assert (outcome.predicted, outcome.grade) == (Grade.PROVEN, Grade.MOVED)
+    assert (
+        outcome.reason
+        == f"the file behind {inner.path}: it shares its blocks with another file or a snapshot"
+    )
 
 
 def test_a_stop_leaves_the_rest_untouched(point: Path, tmp_path: Path) -> None:

@@ -63,7 +63,7 @@ def test_a_pattern_in_the_top_folder_takes_in_everything() -> None:
     assert log_folders(make_policy('[[logs]]\nname = "a"\npaths = ["/*/x.log"]\nkeep = "1 day"\n')) == ("/",)
 
 
-_PLAIN = {"CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_SYS_PTRACE", "CAP_CHECKPOINT_RESTORE"}
+_PLAIN = {"CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_SYS_PTRACE", "CAP_CHECKPOINT_RESTORE", "CAP_LEASE"}
 
 
 @pytest.mark.parametrize(
