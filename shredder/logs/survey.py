@@ -59,7 +59,7 @@ def look_and_decide(policy: Policy, now_s: int, holds: Iterable[Hold]) -> Iterat
 
 
 def _match(policy: Policy) -> Iterator[tuple[Rule, list[LogFile], tuple[Skipped, ...]]]:
-    matched = [(rule, *find_files(rule.paths)) for rule in policy.rules]
+    matched = [(rule, *find_files(rule.paths, rule.kind)) for rule in policy.rules]
     shared = _find_shared(matched) if len(matched) > 1 else frozenset()
     while matched:
         rule, files, skipped = matched.pop(0)

@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from functools import cache
 
 from shredder.discover.hard_links import find_names
-from shredder.discover.lineages import Skipped, make_file
+from shredder.discover.lineages import Skipped, make_file, name_before_rotation
 from shredder.discover.log_times import read_span
 from shredder.discover.openers import FileKey
 from shredder.erase.names import open_folder
@@ -108,13 +108,16 @@ def find_base(rule: Rule, path: str) -> str:
 
 
 def matches_rule(rule: Rule, path: str) -> bool:
-    """Return whether a pattern of the rule names a path; * stays within one name."""
-    parts = path.split("/")
-    for pattern in rule.paths:
-        wanted = pattern.split("/")
-        if len(wanted) == len(parts) and all(map(fnmatchcase, parts, wanted)):
-            return True
-    return False
+    """Return whether a pattern of the rule names a path, or the log that we rotated it away from."""
+    folder, _, name = path.rpartition("/")
+    names = {name, name_before_rotation(name)} if rule.kind is RuleKind.LOGS else {name}
+    return any(_names_path(pattern, f"{folder}/{name}") for pattern in rule.paths for name in names)
+
+
+def _names_path(pattern: str, path: str) -> bool:
+    """* stays within one name."""
+    wanted, parts = pattern.split("/"), path.split("/")
+    return len(wanted) == len(parts) and all(map(fnmatchcase, parts, wanted))
 
 
 @cache

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shredder.discover.lineages import live_path
+from shredder.log_policy import RuleKind
 from shredder.logs.addresses import holds_full_address
 from shredder.logs.clock import spell
 from shredder.logs.labels import Labels
@@ -125,6 +126,14 @@ def test_the_trusted_folder_is_what_the_pattern_writes_out(pattern: str, path: s
     assert find_base(rule, path) == base
     assert matches_rule(rule, path)
     assert not matches_rule(rule, path + "/deeper")
+
+
+def test_a_rule_names_what_was_rotated_away_from_its_logs() -> None:
+    rule = make_rule(paths=("/l/*.log",))
+    for name in ("a.log", "a.log-20261101T031500Z", "a.log-20261101T031500Z.zst"):
+        assert matches_rule(rule, f"/l/{name}")
+    assert not matches_rule(rule, "/l/a.txt-20261101T031500Z")
+    assert not matches_rule(make_rule(kind=RuleKind.SPOOL, paths=("/l/*.log",)), "/l/a.log-20261101T031500Z")
 
 
 def test_a_renamed_log_belongs_to_the_lineage_of_its_live_file(tmp_path: Path) -> None:
