@@ -102,7 +102,10 @@ def find_strays(lineages: Iterable[Lineage]) -> tuple[str, ...]:
     for folder, inside in by_folder.items():
         live = {lineage.path for lineage in inside}
         known = {file.path for lineage in inside for file in lineage.files}
-        paths = [f"{folder}/{name}" for name in _names(folder)]
+        try:
+            paths = [f"{folder}/{name}" for name in _names(folder)]
+        except OSError:
+            continue  # looking for what the patterns match has said so
         names = frozenset((*paths, *live))
         strays += [path for path in paths if path not in known and live_path(path, names) in live - {path}]
     return tuple(sorted(strays))
@@ -148,20 +151,27 @@ def _match(pattern: str, kind: RuleKind) -> Iterator[LogFile | Skipped]:
     base = "/" + "/".join(parts[:written_out])
     if os.path.realpath(base) != base.rstrip("/") and base != "/":
         yield Skipped(base, f"leads over a symbolic link to {os.path.realpath(base)}: name that")
-    elif os.path.isdir(base):  # noqa: PTH112
+    else:
         yield from _match_below(base.rstrip("/"), parts[written_out:], kind)
 
 
 def _match_below(folder: str, parts: list[str], kind: RuleKind) -> Iterator[LogFile | Skipped]:
     part, rest = parts[0], parts[1:]
     matches = _matches if rest or kind is not RuleKind.LOGS else _matches_log
-    paths = [f"{folder}/{name}" for name in _names(folder) if matches(name, part)]
+    try:
+        names = _names(folder)
+    except OSError as error:
+        yield Skipped(folder or "/", f"its files cannot be listed ({error.strerror})")
+        return
+    paths = [f"{folder}/{name}" for name in names if matches(name, part)]
     if not rest:
         yield from _take_files(folder, paths)
         return
     for path in paths:
         facts = _look(path)
-        if facts and stat.S_ISLNK(facts.st_mode):
+        if isinstance(facts, Skipped):
+            yield facts
+        elif facts and stat.S_ISLNK(facts.st_mode):
             yield Skipped(path, "is a symbolic link")
         elif facts and stat.S_ISDIR(facts.st_mode):
             yield from _match_below(path, rest, kind)
@@ -176,19 +186,23 @@ def _take_files(folder: str, paths: list[str]) -> Iterator[LogFile | Skipped]:
         facts = _look(path)
         if facts is None:
             continue
-        if stat.S_ISREG(facts.st_mode):
+        if isinstance(facts, Skipped):
+            yield facts
+        elif stat.S_ISREG(facts.st_mode):
             yield make_file(path, facts)
         elif not stat.S_ISDIR(facts.st_mode):
             is_link = stat.S_ISLNK(facts.st_mode)
             yield Skipped(path, "is a symbolic link" if is_link else "is not a regular file")
 
 
-def _look(path: str) -> os.stat_result | None:
+def _look(path: str) -> os.stat_result | Skipped | None:
     """Return the facts of a name itself, or None when it has gone."""
     try:
         return os.lstat(path)
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
+    except OSError as error:
+        return Skipped(path, f"cannot be looked at ({error.strerror})")
 
 
 def make_file(path: str, facts: os.stat_result) -> LogFile:
@@ -206,9 +220,14 @@ def make_file(path: str, facts: os.stat_result) -> LogFile:
 
 
 def _names(folder: str) -> list[str]:
+    """Return the names in a folder, none where it is not there; what cannot be read may hold logs.
+
+    Raises:
+        OSError: it cannot be read.
+    """
     try:
         return sorted(os.listdir(folder or "/"))  # noqa: PTH208 - the hot loop of looking for what is due
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
 
 

@@ -308,3 +308,18 @@ def test_a_release_that_hangs(how: str, place: Place, shredder: Shredder) -> Non
     assert (place.root / "started").exists() == (how == "stop-start")
     left = subprocess.run(["pgrep", "-f", str(place.root)], capture_output=True, text=True, check=False)
     assert left.stdout == ""
+
+
+@pytest.mark.parametrize("pattern", ["{logs}/broken/*.log*", "{logs}/*/*.log*"])
+def test_a_folder_that_cannot_be_read_is_not_an_empty_one(
+    pattern: str, disk: LoopDevice, place: Place, shredder: Shredder
+) -> None:
+    place.write_policy(WEEK.replace("{logs}/*.log*", pattern))
+    (place.logs / "broken").mkdir(mode=0o755)
+    place.write_log("broken/access.log.2", 9)
+    run("umount", place.root)
+    run("debugfs", "-w", "-R", "clri /logs/broken", disk.path)
+    run("mount", disk.path, place.root)
+    done = shredder("logs", "shred", place.policy, expect=4)
+    assert said_once(done.stderr, f"{place.logs}/broken: refused: ")
+    assert "no file was there" not in done.stdout

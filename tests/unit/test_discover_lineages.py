@@ -1,6 +1,7 @@
 """Globs to lineages: what belongs to one log, and what is left alone."""
 
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -218,3 +219,24 @@ def test_siblings_that_no_pattern_matches_are_found(folder: Path) -> None:
     files, _ = find_files([f"{folder}/*.log*"])
     assert find_strays(group_lineages(files, RuleKind.LOGS)) == ()
     assert find_strays([Lineage(f"{folder}/gone/x.log", None, ())]) == ()
+
+
+def test_a_folder_that_is_closed_to_us_is_not_an_empty_one() -> None:
+    with tempfile.TemporaryDirectory() as made:
+        Path(made).chmod(0o755)
+        closed, inside = Path(made) / "closed", Path(made) / "closed" / "inside"
+        inside.mkdir(parents=True)
+        _fill(closed, "a.log")
+        closed.chmod(0)
+        try:
+            if not os.geteuid():
+                os.seteuid(65534)
+            for pattern in (f"{closed}/*.log", f"{inside}/*.log", f"{made}/*/*.log", f"{closed}/*/*.log"):
+                files, (skipped,) = find_files([pattern])
+                assert files == []
+                assert "Permission denied" in skipped.reason
+            assert find_files([f"{made}/gone/*.log", f"{made}/gone/*/*.log"]) == ([], [])
+        finally:
+            if not os.getuid():
+                os.seteuid(0)
+            closed.chmod(0o755)
