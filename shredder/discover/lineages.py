@@ -41,6 +41,8 @@ def find_files(
 ) -> tuple[list[LogFile], list[Skipped]]:
     """Return the regular files that the patterns match, each once, and what was left alone.
 
+    A file may be reached by two paths though it has one name: its folder may be mounted twice.
+
     Args:
         patterns: absolute; *, ? and [] match within one name, and not a dot at its start.
         kind: of their rule. What we have rotated away from a log that a pattern matches, it matches too.
@@ -48,15 +50,19 @@ def find_files(
     files: list[LogFile] = []
     skipped: list[Skipped] = []
     seen: set[str] = set()
+    inodes: dict[str, set[int]] = {}
     for pattern in patterns:
         for item in _match(pattern, kind):
             if item.path in seen:
                 continue
             seen.add(item.path)
-            if isinstance(item, LogFile):
-                files.append(item)
-            else:
+            if isinstance(item, Skipped):
                 skipped.append(item)
+            elif item.links == 1 and item.inode in inodes.setdefault(item.device, set()):
+                skipped.append(Skipped(item.path, "is a file that another path of this rule leads to"))
+            else:
+                inodes.setdefault(item.device, set()).add(item.inode)
+                files.append(item)
     return files, skipped
 
 

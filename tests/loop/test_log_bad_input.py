@@ -323,3 +323,38 @@ def test_a_folder_that_cannot_be_read_is_not_an_empty_one(
     done = shredder("logs", "shred", place.policy, expect=4)
     assert said_once(done.stderr, f"{place.logs}/broken: refused: ")
     assert "no file was there" not in done.stdout
+
+
+def mount_twice(place: Place, undo: ExitStack) -> Path:
+    """Give the folder of logs a second path."""
+    other = place.root / "other"
+    other.mkdir(mode=0o755)
+    run("mount", "--bind", place.logs, other)
+    undo.callback(run, "umount", other)
+    return other
+
+
+def test_a_file_that_two_rules_reach_by_two_mounts_is_left_alone(
+    place: Place, shredder: Shredder, undo: ExitStack
+) -> None:
+    """Else the shorter keep of one would break the promise of the other."""
+    place.write_policy(WEEK + '[[logs]]\nname = "other"\npaths = ["{root}/other/*.log*"]\nkeep = "1 day"\n')
+    log = place.write_log("access.log.2", 3)
+    other = mount_twice(place, undo)
+    done = shredder("logs", "shred", place.policy, expect=4)
+    for path in (log, other / log.name):
+        assert said_once(done.stderr, f"{path}: refused: is named by several rules")
+    assert ADDRESS in log.read_text()
+
+
+def test_a_file_that_one_rule_reaches_by_two_mounts_is_shredded_once(
+    place: Place, shredder: Shredder, undo: ExitStack
+) -> None:
+    place.write_policy(WEEK.replace('*"]', '*", "{root}/other/*.log*"]'))
+    log = place.write_log("access.log.2", 9)
+    other = mount_twice(place, undo)
+    done = shredder("logs", "shred", place.policy, expect=4)
+    said = f"{other / log.name}: refused: is a file that another path of this rule leads to"
+    assert said_once(done.stderr, said)
+    assert not log.exists()
+    assert "1 file overwritten" in done.stdout
