@@ -358,3 +358,22 @@ def test_a_file_that_one_rule_reaches_by_two_mounts_is_shredded_once(
     assert said_once(done.stderr, said)
     assert not log.exists()
     assert "1 file overwritten" in done.stdout
+
+
+@pytest.mark.parametrize("folder", ["state", "link"])
+def test_the_policys_own_records_are_no_logs(folder: str, place: Place, shredder: Shredder) -> None:
+    place.write_policy(
+        WEEK.replace('paths = ["{logs}/*.log*"]', 'paths = ["{root}/state/*", "{root}/state/runs/*/*"]'),
+    )
+    if folder == "link":
+        (place.root / "link").symlink_to(place.root)
+        over_link = place.policy.read_text().replace(f'"{place.state}"', f'"{place.root}/link/state"')
+        place.policy.write_text(over_link)
+    place.state.mkdir(mode=0o700)
+    shredder("logs", "hold", place.policy, "web", "--until", "2099-01-01", "--reason", "court order")
+    holds = place.state / "holds.json"
+    os.utime(holds, (0, 0))
+    before = holds.read_bytes()
+    done = shredder("logs", "shred", place.policy, expect=4)
+    assert said_once(done.stderr, f"{holds}: refused: lies in the policy's own state folder")
+    assert holds.read_bytes() == before
