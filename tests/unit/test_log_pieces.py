@@ -1,6 +1,7 @@
 """Small pieces of the job: addresses in summaries, labels of paths, rotated names, bases of patterns."""
 
 import os
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from shredder.log_policy import RuleKind
 from shredder.logs.addresses import holds_full_address
 from shredder.logs.clock import spell
 from shredder.logs.labels import Labels
+from shredder.logs.memory import mark_of
 from shredder.logs.rotate import rename_live
 from shredder.logs.targets import find_base, matches_rule
 from tests.unit.log_builders import NOW_S, make_file, make_rule
@@ -155,3 +157,9 @@ def test_a_renamed_log_belongs_to_the_lineage_of_its_live_file(tmp_path: Path) -
 def test_times_are_spelt_for_hooks() -> None:
     assert spell(0) == "1970-01-01T00:00:00Z"
     assert spell(10**18) == "9999-12-31T23:59:59Z"
+
+
+def test_a_file_that_changed_within_a_second_was_not_summarised() -> None:
+    file = make_file(mtime_ns=NOW_S * 10**9)
+    assert mark_of("web", file) == mark_of("web", replace(file))
+    assert mark_of("web", file) != mark_of("web", replace(file, mtime_ns=file.mtime_ns + 1))
