@@ -185,7 +185,8 @@ class _Job:
         except (OSError, ShredderError) as error:
             message = error.message if isinstance(error, ShredderError) else str(error.strerror)
             for task in tasks:
-                self._record(RuleFailed(task.rule.name, f"what was left cannot be finished: {message}"))
+                why = self._run.labels.in_text(f"what was left cannot be finished: {message}")
+                self._record(RuleFailed(task.rule.name, why))
 
     def _record(self, event: LogRecorded) -> None:
         if self._log is not None:

@@ -229,7 +229,7 @@ class RuleRun:
         try:
             found = hold.find(self._run.clock.now_s)
         except ShredderError as error:
-            self._run.record(RuleFailed(self._rule.name, error.message))
+            self._run.record(RuleFailed(self._rule.name, self._run.labels.in_text(error.message)))
             return True
         if found:
             self._run.record(HoldFound(self._rule.name, found))

@@ -61,7 +61,7 @@ def judge_files(found: Decided, labels: Labels, now_s: int, begun: Collection[Fi
     for decision in found.decisions:
         if decision.file.key in begun:
             continue
-        verdict, why = _judge(decision, found.rule, now_s)
+        verdict, why = _judge(decision, found.rule, now_s, labels)
         file = decision.file
         if verdict is Verdict.DUE and _wants_span(found.rule):
             file = read_span(file)
@@ -127,14 +127,15 @@ def _written_out(pattern: str) -> str:
     return "/" + "/".join(parts[:count])
 
 
-def _judge(decision: Decision, rule: Rule, now_s: int) -> tuple[Verdict, str]:
+def _judge(decision: Decision, rule: Rule, now_s: int, labels: Labels) -> tuple[Verdict, str]:
     why = explain(decision, rule, now_s)
     if decision.is_live and rule.kind is RuleKind.JOURNAL:
         return Verdict.NOT_DUE, "the active journal is never touched"
     if decision.reason is Reason.AHEAD:
         return Verdict.REFUSED, why
     if decision.action is Action.KEEP and decision.reason is Reason.LINKS:
-        return Verdict.REFUSED, f"{why}: {', '.join(_other_names(decision.file, rule)) or 'none was found'}"
+        names = map(labels.of, _other_names(decision.file, rule))
+        return Verdict.REFUSED, f"{why}: {', '.join(names) or 'none was found'}"
     return _VERDICTS[decision.action], why
 
 

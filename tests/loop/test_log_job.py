@@ -651,6 +651,25 @@ def test_hidden_paths_stand_nowhere(place: Place, shredder: Shredder) -> None:
     assert (run.folder / "path-salt.hex").stat().st_mode & 0o777 == 0o600
 
 
+def test_other_names_of_a_file_are_hidden_with_their_blanks(place: Place, shredder: Shredder) -> None:
+    (place.root / "of Jane Doe").symlink_to(place.logs)
+    place.write_policy(WEEK.replace('*"]', '*", "{root}/of Jane Doe/*"]'), run="redact = true")
+    linked = place.write_log("a.log.3", 9)
+    os.link(linked, place.logs / "sent to Jane Doe, MD")
+    run = shred_by_command(shredder, place, expect=4)
+    for name in ("evidence.jsonl", "certificate.json"):
+        text = (run.folder / name).read_text()
+        assert "Jane" not in text
+        assert "Doe" not in text
+    (linked_why,) = (
+        file["why"]
+        for event in run.events("files-decided")
+        for file in event["files"]
+        if "2 names" in file["why"]
+    )
+    assert linked_why.count("hmac-sha256:") == 2
+
+
 def test_a_fresh_file_takes_the_place_of_a_live_one(place: Place, shredder: Shredder) -> None:
     place.write_policy(WEEK + '\nafter = "recreate"\n')
     live = place.write_log("access.log", 9)
