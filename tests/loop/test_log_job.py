@@ -402,6 +402,9 @@ SUMMARY = '\nsummarise = ["{root}/summary", "{state}/{name}-{date}.json", "{file
         ("echo half > $1; sleep 60", "it took longer than 1 s"),
         (f"echo {ADDRESS} > $1", "still holds a whole IP address"),
         ("echo 2001:db8::7:1 > $1", "still holds a whole IP address"),
+        (f"echo {ADDRESS} | gzip > $1", "cannot be searched for addresses"),
+        (f"echo {ADDRESS} | iconv -t UTF-16 > $1", "cannot be searched for addresses"),
+        (f"echo ip_{ADDRESS} > $1", "still holds a whole IP address"),
         ("ln -s /etc/passwd $1", "not a regular file"),
     ],
 )
@@ -431,7 +434,7 @@ def test_a_shortened_address_may_stay(address: str, place: Place, shredder: Shre
 
 
 def test_full_addresses_are_kept_where_the_policy_allows_them(place: Place, shredder: Shredder) -> None:
-    place.write_script("summary", f"echo {ADDRESS} > $1")
+    place.write_script("summary", f"echo {ADDRESS} | tee $1 | gzip > $1.gz")
     place.write_policy(WEEK + SUMMARY + "allow_full_ip = true\n")
     place.write_log("access.log.2", 9)
     shred_by_command(shredder, place)

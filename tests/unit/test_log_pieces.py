@@ -1,6 +1,10 @@
 """Small pieces of the job: addresses in summaries, labels of paths, rotated names, bases of patterns."""
 
+import bz2
+import gzip
+import lzma
 import os
+from collections.abc import Callable
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
@@ -11,7 +15,7 @@ from hypothesis import strategies as st
 
 from shredder.discover.lineages import live_path
 from shredder.log_policy import RuleKind
-from shredder.logs.addresses import holds_full_address
+from shredder.logs.addresses import can_be_searched, holds_full_address
 from shredder.logs.clock import spell
 from shredder.logs.labels import Labels
 from shredder.logs.memory import mark_of
@@ -35,6 +39,30 @@ from tests.unit.log_builders import NOW_S, make_file, make_rule
         "fe80::1",
         "2001:DB8::ABCD",
         "x\n203.0.113.7\ny",
+        "ip_192.0.2.17",
+        "v192.0.2.17",
+        "192.0.2.17_x",
+        ".192.0.2.17",
+        "\x1b[31m192.0.2.17\x1b[0m",
+        "\x1b[31m2001:db8::17ab\x1b[0m",
+        "\x1b[1;31mfe80::1",
+        "192.000.002.017",
+        "client:2001:db8::17ab",
+        "cafe::2001:db8::17ab",
+        "ip_2001:db8::17ab",
+        "2001:db8::17ab: GET",
+        "2001:db8::17abGET",
+        "2001:db8:1:2:3:4:5:6:443",
+        "2002:c000:211::",
+        "2001%3Adb8%3A%3A17ab",
+        "2001%253adb8%253a%253a17ab",
+        "192%2E0%2E2%2E17",
+        "192&#46;0&#46;2&#46;17",
+        "192&#x2e;0&#x2E;2&period;17",
+        "2001&#58;db8&colon;&#x3a;17ab",
+        "2001\\u003adb8\\u003A:17ab",
+        "x\\nfe80::1",
+        "1.2.3.4",
     ],
 )
 def test_a_full_address_is_found(text: str, tmp_path: Path) -> None:
@@ -63,6 +91,18 @@ def test_a_full_address_is_found(text: str, tmp_path: Path) -> None:
         "Chrome/120.0.6099.71",
         "std::vector a::before",
         "255.255.255.255",
+        "std::deque Foo::Bar::Baz",
+        "192.000.002.000",
+        "2002:c000:200::",
+        "client:2001:db8:1:2::",
+        "2001:db8:1:2:: GET",
+        "2001%3Adb8%3A%3A",
+        "12:34:56:78",
+        "2026-11-21T12:34:56+00:00",
+        "20261121:12:34:56 time:12:34:56:",
+        "21.11.2026 12.34.56",
+        "a1:" * 19 + "a1",
+        "&amp;&nbsp;&copy; 100%",
     ],
 )
 def test_what_is_none_is_not_taken_for_one(text: str, tmp_path: Path) -> None:
@@ -181,3 +221,33 @@ def test_a_file_that_changed_within_a_second_was_not_summarised() -> None:
 def test_no_part_of_a_name_with_blanks_is_left_in_a_text(text: str, said: str) -> None:
     labels = Labels(b"s" * 32)
     assert labels.in_text(text, "/l/a.log") == said.replace("{label}", labels.of("/l/a.log"))
+
+
+@pytest.mark.parametrize(
+    "pack",
+    [
+        gzip.compress,
+        lzma.compress,
+        bz2.compress,
+        lambda data: b"\x28\xb5\x2f\xfd" + data,
+        lambda data: b"PK\3\4" + data,
+    ],
+)
+def test_what_is_packed_cannot_be_searched(pack: Callable[[bytes], bytes], tmp_path: Path) -> None:
+    path = tmp_path / "summary"
+    path.write_bytes(pack(b"203.0.113.7"))
+    assert not can_be_searched(path)
+
+
+def test_only_text_can_be_searched(tmp_path: Path) -> None:
+    path = tmp_path / "summary"
+    for data, expected in (
+        (b"", True),
+        ("Grüße, 日本".encode(), True),
+        (b"\xff\xfe bytes", True),
+        ("203.0.113.7".encode("utf-16"), False),
+        ("203.0.113.7".encode("utf-32-be"), False),
+        (b"a\tb\0c", False),
+    ):
+        path.write_bytes(data)
+        assert can_be_searched(path) == expected
