@@ -201,6 +201,14 @@ class HoldChecked(LogEvent):
 
 
 @dataclass(frozen=True, slots=True)
+class HoldFound(LogEvent):
+    """Somebody held the rule by hand after the run had decided: what it had not begun by then is kept."""
+
+    rule: str
+    hold: Hold
+
+
+@dataclass(frozen=True, slots=True)
 class Summarised(LogEvent):
     """The files that fall due were summarised into `outputs`, or `error` says why they are kept."""
 
@@ -268,6 +276,7 @@ LogRecorded: TypeAlias = (
     | ServiceReleased
     | StillOpen
     | HoldChecked
+    | HoldFound
     | Summarised
     | FilesShredded
     | ServiceBack

@@ -32,8 +32,12 @@ class Table:
 
     def text(self, key: str) -> str | None:
         """Return a text without the blanks around it, or None when the key is not there."""
-        value = self._take(key, str, "text")
+        value = self.exact_text(key)
         return value if value is None else value.strip()
+
+    def exact_text(self, key: str) -> str | None:
+        """Return a text as it stands there, with its blanks, or None."""
+        return self._take(key, str, "text")
 
     def whole(self, key: str) -> int | None:
         """Return a whole number, or None."""
@@ -47,13 +51,18 @@ class Table:
         return self._take(key, bool, "true or false")
 
     def texts(self, key: str) -> tuple[str, ...] | None:
-        """Return a list of texts, or None."""
+        """Return a list of texts without the blanks around them, or None."""
+        values = self.exact_texts(key)
+        return values if values is None else tuple(value.strip() for value in values)
+
+    def exact_texts(self, key: str) -> tuple[str, ...] | None:
+        """Return a list of texts as they stand there, with their blanks, or None."""
         values = self._take(key, list, "a list of texts")
         if values is None:
             return None
         if not all(isinstance(value, str) for value in values):
             raise self.error(key, "is not a list of texts")
-        return tuple(value.strip() for value in values)
+        return tuple(values)
 
     def choice(self, key: str, kind: type[_Choice]) -> _Choice | None:
         """Return one of the words of an enum, or None."""

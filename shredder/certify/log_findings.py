@@ -64,6 +64,7 @@ def _report(rule: RuleHistory, *, interrupted: bool, killed: bool) -> RuleReport
         released=tuple(rule.released),
         back=rule.back,
         hold=rule.hold,
+        held=rule.held,
         summary=rule.summary,
         problems=tuple(find_rule_problems(rule)),
         exit_codes=frozenset(rule.listing.exit_codes),

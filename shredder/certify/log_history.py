@@ -17,6 +17,7 @@ from shredder.log_events import (
     FilesDecided,
     FilesShredded,
     HoldChecked,
+    HoldFound,
     JournalRotated,
     LeftoversFound,
     LineageRotated,
@@ -52,6 +53,7 @@ class RuleHistory:
     released: list[ServiceReleased] = field(default_factory=list)
     back: ServiceBack | None = None
     hold: HoldChecked | None = None
+    held: HoldFound | None = None
     summary: Summarised | None = None
     failed: list[RuleFailed] = field(default_factory=list)
 
@@ -160,13 +162,13 @@ class _Reader:
                 self._rule(event.rule, entry).released.append(event)
             case RuleFailed():
                 self._rule(event.rule, entry).failed.append(event)
-            case JournalRotated() | HoldChecked() | Summarised() | ServiceBack():
+            case JournalRotated() | HoldChecked() | HoldFound() | Summarised() | ServiceBack():
                 self._take_once(event, entry)
             case _:
                 raise AssertionError("not a step")
 
     def _take_once(
-        self, event: JournalRotated | HoldChecked | Summarised | ServiceBack, entry: Entry
+        self, event: JournalRotated | HoldChecked | HoldFound | Summarised | ServiceBack, entry: Entry
     ) -> None:
         rule = self._rule(event.rule, entry)
         match event:
@@ -174,6 +176,8 @@ class _Reader:
                 rule.journal = event
             case HoldChecked() if rule.hold is None:
                 rule.hold = event
+            case HoldFound() if rule.held is None:
+                rule.held = event
             case Summarised() if rule.summary is None:
                 rule.summary = event
             case ServiceBack() if rule.back is None:

@@ -41,6 +41,9 @@ def _why_kept(decision: FileDecision, rule: RuleHistory, interrupted: bool) -> L
         return LogProblem(ExitCode.HELD, "held by the policy's check")
     if rule.summary is not None and rule.summary.error is not None:
         return LogProblem(ExitCode.SERVICE, "kept, as it was not summarised")
+    if rule.held is not None:
+        hold = rule.held.hold
+        return LogProblem(ExitCode.HELD, f"held by {hold.who} while the run went on: {hold.reason}")
     if any(item.error is not None for item in rule.released):
         return LogProblem(ExitCode.SERVICE, "kept, as its service did not let go")
     if rule.failed:

@@ -8,6 +8,7 @@ from shredder.log_events import (
     FileDecision,
     FileResult,
     HoldChecked,
+    HoldFound,
     JournalRotated,
     LeftoversFound,
     LineageRotated,
@@ -102,6 +103,7 @@ class RuleReport:
     released: tuple[ServiceReleased, ...]
     back: ServiceBack | None
     hold: HoldChecked | None
+    held: HoldFound | None
     summary: Summarised | None
     problems: tuple[LogProblem, ...]
     exit_codes: frozenset[ExitCode]

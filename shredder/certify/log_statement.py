@@ -74,7 +74,7 @@ def _make_predicate(report: LogsReport) -> LogsPredicate:
         responsible=_responsible(start.profile),
         problems=_reasons(report.problems),
         rules=tuple(_rule(rule) for rule in report.rules),
-        holds=tuple(_hold(hold) for hold in start.holds),
+        holds=tuple(_hold(hold) for hold in (*start.holds, *_found_holds(report))),
         finished_before=report.leftovers.gone if report.leftovers else (),
         brought_back=_brought_back(report),
         claims=claim_logs(report),
@@ -91,6 +91,11 @@ def _previous(run: PreviousRun | None) -> PreviousFacts | None:
         claimed_ended_at=run.ended_at or "unavailable: it was killed",
         evidence_sha256=run.evidence_sha256 or "unavailable: its evidence is gone",
     )
+
+
+def _found_holds(report: LogsReport) -> tuple[Hold, ...]:
+    """Those that were set while the run went on."""
+    return tuple(rule.held.hold for rule in report.rules if rule.held)
 
 
 def _brought_back(report: LogsReport) -> tuple[ServiceFacts, ...]:

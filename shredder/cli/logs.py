@@ -29,11 +29,12 @@ from shredder.log_model import After, Grade
 from shredder.log_policy import HeldBy, Hold, Policy
 from shredder.logs.by_hand import narrow_policy, policy_for_file, with_grade
 from shredder.logs.check import check_policy
-from shredder.logs.holds import add_hold, read_holds, release_hold
+from shredder.logs.holds import add_hold, read_holds, refuse_orphans, release_rule
 from shredder.logs.job import Asked
 from shredder.logs.left_behind import list_begun
 from shredder.logs.load import load_policy
 from shredder.logs.policy import find_rule
+from shredder.logs.state import is_run_going_on
 from shredder.logs.survey import look, look_and_decide, with_spans
 from shredder.plan.retention import explain
 from shredder.records import to_json
@@ -157,6 +158,7 @@ def _resolve_folder(file: Path) -> str:
 def _preview(policy: Path, *, as_json: bool) -> None:
     now_s = int(time.time())
     loaded = load_policy(policy)
+    refuse_orphans(loaded, now_s)
     begun = list_begun(Path(loaded.state))
     known = {(entry.device, entry.inode) for entry in begun}
     # their last change is that of the run that had begun them, which says nothing of their age
@@ -196,28 +198,30 @@ def _preview(policy: Path, *, as_json: bool) -> None:
 def hold(policy: Path, name: str, until: str, reason: str) -> None:
     """Keep the files of the rule NAME until a date."""
     now_s = int(time.time())
-    loaded = _load_with(policy, name)
+    loaded = load_policy(policy)
+    find_rule(loaded, name)
     until_s = _read_until(until, now_s)
     if not reason.strip():
         raise UsageError("--reason is empty")
     add_hold(Path(loaded.state), Hold(name, HeldBy.HAND, now_s, until_s, reason.strip(), _user(), None))
     click.echo(f"{name} is held until {_show(until_s)}")
+    if is_run_going_on(Path(loaded.state)):
+        say("a run goes on just now: what it has begun is not held back")
 
 
 @command.command("release")
 @_POLICY
 @_NAME
 def release(policy: Path, name: str) -> None:
-    """End a hold that was set by hand."""
-    loaded = _load_with(policy, name)
-    ended = release_hold(Path(loaded.state), name, HeldBy.HAND, int(time.time()))
+    """End a hold by hand; where there is none, that of the policy's check, which is then asked again."""
+    loaded, now_s = load_policy(policy), int(time.time())
+    state = Path(loaded.state)
+    if all(item.name != name for item in read_holds(state) if item.is_in_force(now_s)):
+        find_rule(loaded, name)
+    ended = release_rule(state, name, now_s)
     click.echo(f"{name} is no longer held: {printable(ended.reason)}")
-
-
-def _load_with(path: Path, name: str) -> Policy:
-    loaded = load_policy(path)
-    find_rule(loaded, name)
-    return loaded
+    if ended.by is HeldBy.HOOK:
+        click.echo("the next run asks the check again, and hold_at_most counts anew")
 
 
 def _read_until(text: str, now_s: int) -> int:

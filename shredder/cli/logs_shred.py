@@ -14,6 +14,7 @@ from shredder.errors import RefusedError
 from shredder.log_events import (
     HoldAnswer,
     HoldChecked,
+    HoldFound,
     JournalRotated,
     LineageRotated,
     LogRecorded,
@@ -76,6 +77,8 @@ def _show(event: LogRecorded) -> None:
             say(f"{event.rule}: {event.service} DID NOT COME BACK: {event.error}")
         case HoldChecked() if event.answer is not HoldAnswer.CLEAR:
             say(f"{event.rule}: held by the policy's check" + (f": {event.error}" if event.error else ""))
+        case HoldFound():
+            say(f"{event.rule}: held by {event.hold.who} while the run went on: {event.hold.reason}")
         case Summarised() if event.error:
             say(f"{event.rule}: the summary failed: {event.error}")
         case JournalRotated() if event.error:

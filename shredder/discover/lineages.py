@@ -23,7 +23,8 @@ _DAY = r"(?:19|20)\d\d(?P<dash>-?)(?:0[1-9]|1[0-2])(?P=dash)(?:0[1-9]|[12]\d|3[0
 _DATE = rf"[-._]?{_DAY}(?:[-T_]?\d{{2}}(?:[:-]?\d\d){{0,2}}Z?)?|[-.]1\d{{9}}"
 _AT_END = re.compile(rf"(?P<stem>.+?)(?:\.\d{{1,5}}|{_DATE}|\.old)")
 _DATED_INSIDE = re.compile(rf"(?P<stem>.+?)(?:{_DATE})(?P<ending>\.[A-Za-z]\w*)")
-_COUNTED_INSIDE = re.compile(r"(?P<stem>.+?)[-.]\d{1,5}(?P<ending>\.[A-Za-z]\w*)")
+_COUNTED_INSIDE = re.compile(r"(?P<stem>.+?)\.\d{1,5}(?P<ending>\.[A-Za-z]\w*)")
+_BY_US = re.compile(r"-\d{8}T\d{6}Z$")
 _ARCHIVED_JOURNAL = re.compile(r"(?P<stem>.+)@[0-9a-f]+-[0-9a-f]+(?:-[0-9a-f]+)?(?P<ending>\.journal)~?")
 
 
@@ -35,24 +36,33 @@ class Skipped:
     reason: str
 
 
-def find_files(patterns: Iterable[str]) -> tuple[list[LogFile], list[Skipped]]:
+def find_files(
+    patterns: Iterable[str], kind: RuleKind = RuleKind.LOGS
+) -> tuple[list[LogFile], list[Skipped]]:
     """Return the regular files that the patterns match, each once, and what was left alone.
+
+    A file may be reached by two paths though it has one name: its folder may be mounted twice.
 
     Args:
         patterns: absolute; *, ? and [] match within one name, and not a dot at its start.
+        kind: of their rule. What we have rotated away from a log that a pattern matches, it matches too.
     """
     files: list[LogFile] = []
     skipped: list[Skipped] = []
     seen: set[str] = set()
+    inodes: dict[str, set[int]] = {}
     for pattern in patterns:
-        for item in _match(pattern):
+        for item in _match(pattern, kind):
             if item.path in seen:
                 continue
             seen.add(item.path)
-            if isinstance(item, LogFile):
-                files.append(item)
-            else:
+            if isinstance(item, Skipped):
                 skipped.append(item)
+            elif item.links == 1 and item.inode in inodes.setdefault(item.device, set()):
+                skipped.append(Skipped(item.path, "is a file that another path of this rule leads to"))
+            else:
+                inodes.setdefault(item.device, set()).add(item.inode)
+                files.append(item)
     return files, skipped
 
 
@@ -106,7 +116,10 @@ def find_strays(lineages: Iterable[Lineage]) -> tuple[str, ...]:
     for folder, inside in by_folder.items():
         live = {lineage.path for lineage in inside}
         known = {file.path for lineage in inside for file in lineage.files}
-        paths = [f"{folder}/{name}" for name in _names(folder)]
+        try:
+            paths = [f"{folder}/{name}" for name in _names(folder)]
+        except OSError:
+            continue  # looking for what the patterns match has said so
         names = frozenset((*paths, *live))
         strays += [path for path in paths if path not in known and live_path(path, names) in live - {path}]
     return tuple(sorted(strays))
@@ -117,7 +130,7 @@ def live_path(path: str, known: frozenset[str]) -> str:
 
     Args:
         path: the file.
-        known: all paths there are. A number inside a name (app-1.log) says so only beside app.log.
+        known: all paths there are. A number inside a name (app.1.log) says so only beside app.log.
     """
     folder, _, name = path.rpartition("/")
     archived = _ARCHIVED_JOURNAL.fullmatch(name)
@@ -136,28 +149,46 @@ def live_path(path: str, known: frozenset[str]) -> str:
     return f"{folder}/{bare}"
 
 
-def _match(pattern: str) -> Iterator[LogFile | Skipped]:
+def name_before_rotation(name: str) -> str:
+    """Return the name of the log that we gave this name to; its own where we did not.
+
+    Args:
+        name: without a folder. Somebody may have packed it since.
+    """
+    bare, count = _BY_US.subn("", _PACKED.sub("", name))
+    return bare if count else name
+
+
+def _match(pattern: str, kind: RuleKind) -> Iterator[LogFile | Skipped]:
     parts = pattern.split("/")[1:]
     written_out = next((at for at, part in enumerate(parts[:-1]) if _WILD.search(part)), len(parts) - 1)
     base = "/" + "/".join(parts[:written_out])
     if os.path.realpath(base) != base.rstrip("/") and base != "/":
         yield Skipped(base, f"leads over a symbolic link to {os.path.realpath(base)}: name that")
-    elif os.path.isdir(base):  # noqa: PTH112
-        yield from _match_below(base.rstrip("/"), parts[written_out:])
+    else:
+        yield from _match_below(base.rstrip("/"), parts[written_out:], kind)
 
 
-def _match_below(folder: str, parts: list[str]) -> Iterator[LogFile | Skipped]:
+def _match_below(folder: str, parts: list[str], kind: RuleKind) -> Iterator[LogFile | Skipped]:
     part, rest = parts[0], parts[1:]
-    paths = [f"{folder}/{name}" for name in _names(folder) if _matches(name, part)]
+    matches = _matches if rest or kind is not RuleKind.LOGS else _matches_log
+    try:
+        names = _names(folder)
+    except OSError as error:
+        yield Skipped(folder or "/", f"its files cannot be listed ({error.strerror})")
+        return
+    paths = [f"{folder}/{name}" for name in names if matches(name, part)]
     if not rest:
         yield from _take_files(folder, paths)
         return
     for path in paths:
         facts = _look(path)
-        if facts and stat.S_ISLNK(facts.st_mode):
+        if isinstance(facts, Skipped):
+            yield facts
+        elif facts and stat.S_ISLNK(facts.st_mode):
             yield Skipped(path, "is a symbolic link")
         elif facts and stat.S_ISDIR(facts.st_mode):
-            yield from _match_below(path, rest)
+            yield from _match_below(path, rest, kind)
 
 
 def _take_files(folder: str, paths: list[str]) -> Iterator[LogFile | Skipped]:
@@ -169,19 +200,23 @@ def _take_files(folder: str, paths: list[str]) -> Iterator[LogFile | Skipped]:
         facts = _look(path)
         if facts is None:
             continue
-        if stat.S_ISREG(facts.st_mode):
+        if isinstance(facts, Skipped):
+            yield facts
+        elif stat.S_ISREG(facts.st_mode):
             yield make_file(path, facts)
         elif not stat.S_ISDIR(facts.st_mode):
             is_link = stat.S_ISLNK(facts.st_mode)
             yield Skipped(path, "is a symbolic link" if is_link else "is not a regular file")
 
 
-def _look(path: str) -> os.stat_result | None:
+def _look(path: str) -> os.stat_result | Skipped | None:
     """Return the facts of a name itself, or None when it has gone."""
     try:
         return os.lstat(path)
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
+    except OSError as error:
+        return Skipped(path, f"cannot be looked at ({error.strerror})")
 
 
 def make_file(path: str, facts: os.stat_result) -> LogFile:
@@ -199,9 +234,14 @@ def make_file(path: str, facts: os.stat_result) -> LogFile:
 
 
 def _names(folder: str) -> list[str]:
+    """Return the names in a folder, none where it is not there; what cannot be read may hold logs.
+
+    Raises:
+        OSError: it cannot be read.
+    """
     try:
         return sorted(os.listdir(folder or "/"))  # noqa: PTH208 - the hot loop of looking for what is due
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return []
 
 
@@ -211,6 +251,10 @@ def _matches(name: str, part: str) -> bool:
     if name.startswith(".") and not part.startswith("."):
         return False
     return _compiled(part).match(name) is not None
+
+
+def _matches_log(name: str, part: str) -> bool:
+    return _matches(name, part) or ((log := name_before_rotation(name)) != name and _matches(log, part))
 
 
 @cache

@@ -66,7 +66,7 @@ class Unfinished:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._lock = _open(path.with_name(path.name + ".lock"))
+        self._lock = _open(lock_path(path))
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             self._descriptor = _open(path)
@@ -147,6 +147,11 @@ class Unfinished:
         while left:
             left = left[os.write(self._descriptor, left) :]
         os.fdatasync(self._descriptor)
+
+
+def lock_path(path: Path) -> Path:
+    """Return the file that is locked for a list."""
+    return path.with_name(path.name + ".lock")
 
 
 def key_of(entry: Entry) -> Key:

@@ -2,13 +2,13 @@
 
 import fcntl
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from shredder.errors import ShredderError, UsageError
-from shredder.log_policy import HeldBy, Hold
+from shredder.errors import RefusedError, ShredderError, UsageError
+from shredder.log_policy import HeldBy, Hold, Policy
 from shredder.records import canonical, from_json, parse
 
 VERSION = 1
@@ -44,6 +44,57 @@ def read_holds(state: Path) -> tuple[Hold, ...]:
     return document.holds
 
 
+class HandHold:
+    """Tells whether a person holds a rule at that moment; so cheap that it can be asked for every file.
+
+    Args:
+        state: the policy's state folder.
+        name: the rule's.
+    """
+
+    def __init__(self, state: Path, name: str) -> None:
+        self._state = state
+        self._name = name
+        self._seen: tuple[int, int] | None = None
+        self._holds: tuple[Hold, ...] = ()
+
+    def find(self, now_s: int) -> Hold | None:
+        """Return the hold that is in force.
+
+        Raises:
+            UsageError: the file cannot be read.
+        """
+        try:
+            facts = (self._state / _NAME).stat()
+            seen = (facts.st_ino, facts.st_mtime_ns)
+        except OSError:
+            seen = None  # not there; or reading says why it cannot be told
+        if seen is None or seen != self._seen:
+            self._holds = tuple(_by_hand(read_holds(self._state)))
+            self._seen = seen
+        mine = (hold for hold in self._holds if hold.name == self._name)
+        return next((hold for hold in mine if hold.is_in_force(now_s)), None)
+
+
+def refuse_orphans(policy: Policy, now_s: int) -> None:
+    """Refuse a policy without the rule that a person holds: it may have another name now.
+
+    Raises:
+        RefusedError: there is such a hold in force.
+        UsageError: the file of holds cannot be read.
+    """
+    names = {rule.name for rule in policy.rules}
+    for hold in _by_hand(read_holds(Path(policy.state))):
+        if hold.is_in_force(now_s) and hold.name not in names:
+            why = f"{hold.name} is held by {hold.who}, and {policy.path} has no rule of that name"
+            hint = f"give the rule its name again, or: shredder logs release {policy.path} {hold.name}"
+            raise RefusedError(f"{why}: {hold.reason}", hint=hint)
+
+
+def _by_hand(holds: Iterable[Hold]) -> Iterator[Hold]:
+    return (hold for hold in holds if hold.by is HeldBy.HAND)
+
+
 def add_hold(state: Path, hold: Hold) -> None:
     """Put a hold on record.
 
@@ -57,6 +108,20 @@ def add_hold(state: Path, hold: Hold) -> None:
             if (other.name, other.by) == (hold.name, hold.by) and other.is_in_force(hold.since_s):
                 raise UsageError(f"{hold.name} is held already: {other.reason}", hint="release it first")
         _write(state, (*holds, hold))
+
+
+def release_rule(state: Path, name: str, now_s: int) -> Hold:
+    """End the hold that a person has set, or, where there is none, that of the policy's own check.
+
+    The check is asked again by the next run, and what it holds then counts anew.
+
+    Raises:
+        UsageError: the rule is not held.
+        ShredderError: it cannot be written.
+    """
+    held = {hold.by for hold in read_holds(state) if hold.name == name and hold.is_in_force(now_s)}
+    by = HeldBy.HOOK if held == {HeldBy.HOOK} else HeldBy.HAND
+    return release_hold(state, name, by, now_s)
 
 
 def release_hold(state: Path, name: str, by: HeldBy, now_s: int) -> Hold:

@@ -11,7 +11,7 @@ from shredder.discover.log_times import is_sealed
 from shredder.erase.transfer import StopFlag
 from shredder.log_events import HoldAnswer
 from shredder.log_policy import Rule
-from shredder.logs.addresses import holds_full_address
+from shredder.logs.addresses import can_be_searched, holds_full_address
 from shredder.logs.clock import spell
 from shredder.logs.commands import Ended, run_command
 from shredder.logs.durable import sync_folder
@@ -153,6 +153,9 @@ def _check(out: Path, rule: Rule) -> Summary | None:
     for path in found:
         if path.is_symlink() or not path.is_file():
             return Summary((), f"it left {path.name}, which is not a regular file")
+        if not rule.allow_full_ip and not can_be_searched(path):
+            why = "cannot be searched for addresses: it is packed, or no text"
+            return Summary((), f"{path.name} {why}; and allow_full_ip is not set")
         if not rule.allow_full_ip and holds_full_address(path):
             return Summary((), f"{path.name} still holds a whole IP address, and allow_full_ip is not set")
     return None

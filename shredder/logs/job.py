@@ -30,7 +30,7 @@ from shredder.log_events import (
 from shredder.log_policy import HeldBy, Hold, Policy, Rule, RuleKind
 from shredder.logs.clock import Clock
 from shredder.logs.commands import run_command
-from shredder.logs.holds import forget_holds, read_holds
+from shredder.logs.holds import forget_holds, read_holds, refuse_orphans
 from shredder.logs.journald import rotate_journals
 from shredder.logs.labels import Labels
 from shredder.logs.left_behind import LeftBehind
@@ -87,12 +87,15 @@ def shred_logs(
         monitor: shown every event.
 
     Raises:
-        RefusedError: another run goes on, or a folder cannot be used; no log was touched.
+        RefusedError: another run goes on, a folder cannot be used, or a hold has lost its rule; no log was
+            touched.
         UsageError: a file of the state folder cannot be read.
     """
     state = open_state(Path(asked.policy.state))
     unfinished = take_lock(state, clock, stop, is_patient=asked.files is not None)
     try:
+        if asked.files is None:
+            refuse_orphans(asked.policy, clock.now_s)
         result = _Job(asked, clock, stop, monitor, unfinished).carry_out()
     finally:
         unfinished.close()
@@ -182,7 +185,8 @@ class _Job:
         except (OSError, ShredderError) as error:
             message = error.message if isinstance(error, ShredderError) else str(error.strerror)
             for task in tasks:
-                self._record(RuleFailed(task.rule.name, f"what was left cannot be finished: {message}"))
+                why = self._run.labels.in_text(f"what was left cannot be finished: {message}")
+                self._record(RuleFailed(task.rule.name, why))
 
     def _record(self, event: LogRecorded) -> None:
         if self._log is not None:

@@ -6,7 +6,9 @@ import os
 import re
 
 # devices are no secret, and a report without them would be of no use
-_PATH = re.compile(r"(?<![\w/])/(?!dev/)[^\s,;:()\"']+")
+_PATH_ON = re.compile(r"(?<![\w/])/(?!dev/).*", re.DOTALL)
+_GOES_ON = r"(?![\w./~@+%=#-])"  # then it is the beginning of another path
+_HIDDEN = "(hidden)"
 
 
 class Labels:
@@ -46,16 +48,18 @@ class Labels:
         return label
 
     def in_text(self, text: str, path: str = "") -> str:
-        """Return a message with the labels of the paths in it.
+        """Return a message with the label of a path in it; from the next path on all of it is hidden.
+
+        A name may hold blanks and commas, so that nobody can tell where a path ends that is not known.
 
         Args:
             text: the message.
-            path: one that it is sure to speak of; it may hold spaces.
+            path: the one that it speaks of.
         """
         if self._salt and path:
-            text = text.replace(path, self.of(path))
+            text = re.sub(re.escape(path) + _GOES_ON, self.of(path), text)
         if self._salt:
-            text = _PATH.sub(lambda found: self.of(found[0]), text)
+            text = _PATH_ON.sub(_HIDDEN, text)
         return _plain(text)
 
 

@@ -47,7 +47,7 @@ class Mark:
     device: str
     inode: int
     size_bytes: int
-    mtime_s: int
+    mtime_ns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,4 +165,4 @@ class Memory:
 
 def mark_of(rule: str, file: LogFile) -> Mark:
     """Return the mark of a file as it is now."""
-    return Mark(rule, file.device, file.inode, file.size_bytes, file.mtime_s)
+    return Mark(rule, file.device, file.inode, file.size_bytes, file.mtime_ns)

@@ -45,7 +45,7 @@ def read_path(table: Table, key: str) -> str | None:
     Raises:
         UsageError: it is not absolute, or not in its plain form.
     """
-    path = table.text(key)
+    path = table.exact_text(key)
     if path is not None and (problem := _path_problem(path)):
         raise table.error(key, problem)
     return path
@@ -57,7 +57,7 @@ def read_patterns(table: Table, key: str) -> tuple[str, ...] | None:
     Raises:
         UsageError: one is not absolute, not in its plain form, or would go through folders of any depth.
     """
-    patterns = table.texts(key)
+    patterns = table.exact_texts(key)
     if patterns == ():
         raise table.error(key, "is empty")
     for pattern in patterns or ():
@@ -106,6 +106,8 @@ def _parsed(table: Table, key: str, parse: Callable[[str], int]) -> int | None:
 
 
 def _path_problem(path: str) -> str:
+    if path != path.strip():
+        return "begins or ends with a blank"  # without that it would be another path
     if not path.startswith("/"):
         return "is not an absolute path"
     if any(part in ("", ".", "..") for part in path[1:].split("/")) or "\0" in path:

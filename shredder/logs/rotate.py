@@ -101,7 +101,8 @@ def _rename(folder: int, name: str, file: LogFile, now_s: int, fresh: FreshFile 
     if not _leads_to(folder, rotated, file):
         # another file was put there in the last moment
         why = _give_back(folder, rotated, name)
-        return _keep(file, f"{_ANOTHER}, and that is called {rotated} now ({why})" if why else _ANOTHER)
+        called = f"{file.path.rpartition('/')[0]}/{rotated}"
+        return _keep(file, f"{_ANOTHER}, and that is called {called} now ({why})" if why else _ANOTHER)
     trouble = _put_in_place(fresh) if fresh else None
     if trouble and not _give_back(folder, rotated, name):
         return _keep(file, trouble)

@@ -9,6 +9,7 @@ from shredder.errors import ShredderError
 from shredder.log_events import (
     FileResult,
     FilesShredded,
+    HoldFound,
     LineageRotated,
     RuleFailed,
     ServiceBack,
@@ -19,6 +20,7 @@ from shredder.log_events import (
 from shredder.log_model import After, FileId, FileOutcome, FileState, LogFile, ReadBack
 from shredder.log_policy import ReleaseKind, RuleKind
 from shredder.logs.clock import elapsed_ms
+from shredder.logs.holds import HandHold
 from shredder.logs.journald import rotate_journals
 from shredder.logs.memory import Mark, Stopped, mark_of
 from shredder.logs.openness import find_open, wait_until_closed
@@ -216,13 +218,28 @@ class RuleRun:
         if gone:
             self._run.memory.set_marks(self._run.memory.marks() - gone)
 
+    def _is_held(self, hold: HandHold) -> bool:
+        """Put on record what keeps the files that are left: a hold that came while the run went on.
+
+        Nothing is raised here: what is begun must be brought to its end.
+        """
+        try:
+            found = hold.find(self._run.clock.now_s)
+        except ShredderError as error:
+            self._run.record(RuleFailed(self._rule.name, self._run.labels.in_text(error.message)))
+            return True
+        if found:
+            self._run.record(HoldFound(self._rule.name, found))
+        return found is not None
+
     def _jobs(self, begun: dict[str, LogFile]) -> Iterator[FileJob]:
         """Yield what is to be shredded; whose turn it is stands in `begun` by its path, and nowhere else."""
         keeps = self._rule.work.after is After.KEEP_NAME
         after = After.KEEP_NAME if keeps else After.UNLINK
         accept = accepted(self._rule.work)
         self._due.reverse()
-        while self._due:
+        hold = HandHold(self._run.state, self._rule.name)
+        while self._due and not self._is_held(hold):
             file = self._due.pop()
             begun[file.path] = file
             folder, _, name = file.path.rpartition("/")

@@ -1,16 +1,18 @@
 """The state folder of a policy, and the lock that only one run can hold."""
 
+import fcntl
 import os
 import stat
 from pathlib import Path
 
 from shredder.discover.permissions import distrust_folder
 from shredder.erase.transfer import StopFlag
-from shredder.erase.unfinished import Unfinished
+from shredder.erase.unfinished import Unfinished, lock_path
 from shredder.errors import RefusedError
 from shredder.logs.clock import Clock
 
 _LOCK_PATIENCE_S = 60
+_PROBE_PATIENCE_S = 1  # who asks whether a run goes on has the lock for a moment
 _LOCK_PAUSE_S = 0.5
 UNFINISHED = "unfinished"
 
@@ -38,6 +40,21 @@ def open_state(state: Path) -> Path:
     return state
 
 
+def is_run_going_on(state: Path) -> bool:
+    """Return whether a run holds the lock just now."""
+    try:
+        descriptor = os.open(lock_path(state / UNFINISHED), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
 def take_lock(state: Path, clock: Clock, stop: StopFlag, *, is_patient: bool) -> Unfinished:
     """Return the list of unfinished files: whoever holds it is the one run.
 
@@ -50,7 +67,7 @@ def take_lock(state: Path, clock: Clock, stop: StopFlag, *, is_patient: bool) ->
     Raises:
         RefusedError: another run goes on.
     """
-    ends_at = clock.monotonic() + (_LOCK_PATIENCE_S if is_patient else 0)
+    ends_at = clock.monotonic() + (_LOCK_PATIENCE_S if is_patient else _PROBE_PATIENCE_S)
     while True:
         try:
             return Unfinished(state / UNFINISHED)

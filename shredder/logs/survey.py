@@ -1,5 +1,6 @@
 """From a policy to what is there and what falls due: looks, decides, writes nothing."""
 
+import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
@@ -59,25 +60,37 @@ def look_and_decide(policy: Policy, now_s: int, holds: Iterable[Hold]) -> Iterat
 
 
 def _match(policy: Policy) -> Iterator[tuple[Rule, list[LogFile], tuple[Skipped, ...]]]:
-    matched = [(rule, *find_files(rule.paths)) for rule in policy.rules]
-    shared = _find_shared(matched) if len(matched) > 1 else frozenset()
+    matched = [(rule, *find_files(rule.paths, rule.kind)) for rule in policy.rules]
+    shared = _find_shared(matched) if len(matched) > 1 else {}
+    # below the part of a pattern that is written out no link is followed: found paths are real ones
+    own = os.path.realpath(policy.state) + "/"
     while matched:
         rule, files, skipped = matched.pop(0)
+        if any(file.path.startswith(own) for file in files):
+            ours = [file.path for file in files if file.path.startswith(own)]
+            skipped += [Skipped(path, "lies in the policy's own state folder") for path in ours]
+            files = [file for file in files if not file.path.startswith(own)]
         if shared:
-            twice = [file.path for file in files if file.path in shared]
+            twice = [file.path for file in files if file.inode in shared.get(file.device, ())]
             skipped += [Skipped(path, "is named by several rules") for path in twice]
-            files = [file for file in files if file.path not in shared]
+            files = [file for file in files if file.inode not in shared.get(file.device, ())]
         yield rule, files, tuple(skipped)
 
 
-def _find_shared(matched: Iterable[tuple[Rule, list[LogFile], object]]) -> frozenset[str]:
-    seen: set[str] = set()
-    shared: set[str] = set()
+def _find_shared(matched: Iterable[tuple[Rule, list[LogFile], object]]) -> dict[str, set[int]]:
+    """Return the inodes that several rules name, by device: a folder that is mounted twice has two paths."""
+    seen: dict[str, set[int]] = {}
+    shared: dict[str, set[int]] = {}
     for _, files, _ in matched:
-        paths = {file.path for file in files}
-        shared |= paths & seen
-        seen |= paths
-    return frozenset(shared)
+        own: dict[str, set[int]] = {}
+        for file in files:
+            own.setdefault(file.device, set()).add(file.inode)
+        for device, inodes in own.items():
+            before = seen.setdefault(device, set())
+            if twice := inodes & before:
+                shared.setdefault(device, set()).update(twice)
+            before |= inodes
+    return shared
 
 
 def _decide(rule: Rule, files: list[LogFile], now_s: int, holds: tuple[Hold, ...]) -> Iterator[Decision]:

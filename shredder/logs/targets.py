@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from shredder.discover.hard_links import find_names
-from shredder.discover.lineages import Skipped, make_file
+from shredder.discover.lineages import Skipped, make_file, name_before_rotation
 from shredder.discover.log_times import read_span
 from shredder.discover.openers import FileKey
 from shredder.erase.names import open_folder
@@ -59,7 +59,7 @@ def judge_files(found: Decided, labels: Labels, now_s: int, begun: Collection[Fi
     for decision in found.decisions:
         if decision.file.key in begun:
             continue
-        verdict, why = _judge(decision, found.rule, now_s)
+        verdict, why = _judge(decision, found.rule, now_s, labels)
         file = decision.file
         is_unread = file.oldest_s is None and file.newest_s is None
         if verdict is Verdict.DUE and is_unread and wants_span(found.rule):
@@ -95,23 +95,27 @@ def judge_named(path: str, labels: Labels, hold: Hold | None) -> Judged:
 
 
 def matches_rule(rule: Rule, path: str) -> bool:
-    """Return whether a pattern of the rule names a path; * stays within one name."""
-    parts = path.split("/")
-    for pattern in rule.paths:
-        wanted = pattern.split("/")
-        if len(wanted) == len(parts) and all(map(fnmatchcase, parts, wanted)):
-            return True
-    return False
+    """Return whether a pattern of the rule names a path, or the log that we rotated it away from."""
+    folder, _, name = path.rpartition("/")
+    names = {name, name_before_rotation(name)} if rule.kind is RuleKind.LOGS else {name}
+    return any(_names_path(pattern, f"{folder}/{name}") for pattern in rule.paths for name in names)
 
 
-def _judge(decision: Decision, rule: Rule, now_s: int) -> tuple[Verdict, str]:
+def _names_path(pattern: str, path: str) -> bool:
+    """* stays within one name."""
+    wanted, parts = pattern.split("/"), path.split("/")
+    return len(wanted) == len(parts) and all(map(fnmatchcase, parts, wanted))
+
+
+def _judge(decision: Decision, rule: Rule, now_s: int, labels: Labels) -> tuple[Verdict, str]:
     why = explain(decision, rule, now_s)
     if decision.is_live and rule.kind is RuleKind.JOURNAL:
         return Verdict.NOT_DUE, "the active journal is never touched"
     if decision.reason is Reason.AHEAD:
         return Verdict.REFUSED, why
     if decision.action is Action.KEEP and decision.reason is Reason.LINKS:
-        return Verdict.REFUSED, f"{why}: {', '.join(_other_names(decision.file)) or 'none was found'}"
+        names = map(labels.of, _other_names(decision.file))
+        return Verdict.REFUSED, f"{why}: {', '.join(names) or 'none was found'}"
     return _VERDICTS[decision.action], why
 
 

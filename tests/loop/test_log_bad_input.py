@@ -308,3 +308,72 @@ def test_a_release_that_hangs(how: str, place: Place, shredder: Shredder) -> Non
     assert (place.root / "started").exists() == (how == "stop-start")
     left = subprocess.run(["pgrep", "-f", str(place.root)], capture_output=True, text=True, check=False)
     assert left.stdout == ""
+
+
+@pytest.mark.parametrize("pattern", ["{logs}/broken/*.log*", "{logs}/*/*.log*"])
+def test_a_folder_that_cannot_be_read_is_not_an_empty_one(
+    pattern: str, disk: LoopDevice, place: Place, shredder: Shredder
+) -> None:
+    place.write_policy(WEEK.replace("{logs}/*.log*", pattern))
+    (place.logs / "broken").mkdir(mode=0o755)
+    place.write_log("broken/access.log.2", 9)
+    run("umount", place.root)
+    run("debugfs", "-w", "-R", "clri /logs/broken", disk.path)
+    run("mount", disk.path, place.root)
+    done = shredder("logs", "shred", place.policy, expect=4)
+    assert said_once(done.stderr, f"{place.logs}/broken: refused: ")
+    assert "no file was there" not in done.stdout
+
+
+def mount_twice(place: Place, undo: ExitStack) -> Path:
+    """Give the folder of logs a second path."""
+    other = place.root / "other"
+    other.mkdir(mode=0o755)
+    run("mount", "--bind", place.logs, other)
+    undo.callback(run, "umount", other)
+    return other
+
+
+def test_a_file_that_two_rules_reach_by_two_mounts_is_left_alone(
+    place: Place, shredder: Shredder, undo: ExitStack
+) -> None:
+    """Else the shorter keep of one would break the promise of the other."""
+    place.write_policy(WEEK + '[[logs]]\nname = "other"\npaths = ["{root}/other/*.log*"]\nkeep = "1 day"\n')
+    log = place.write_log("access.log.2", 3)
+    other = mount_twice(place, undo)
+    done = shredder("logs", "shred", place.policy, expect=4)
+    for path in (log, other / log.name):
+        assert said_once(done.stderr, f"{path}: refused: is named by several rules")
+    assert ADDRESS in log.read_text()
+
+
+def test_a_file_that_one_rule_reaches_by_two_mounts_is_shredded_once(
+    place: Place, shredder: Shredder, undo: ExitStack
+) -> None:
+    place.write_policy(WEEK.replace('*"]', '*", "{root}/other/*.log*"]'))
+    log = place.write_log("access.log.2", 9)
+    other = mount_twice(place, undo)
+    done = shredder("logs", "shred", place.policy, expect=4)
+    said = f"{other / log.name}: refused: is a file that another path of this rule leads to"
+    assert said_once(done.stderr, said)
+    assert not log.exists()
+    assert "1 file overwritten" in done.stdout
+
+
+@pytest.mark.parametrize("folder", ["state", "link"])
+def test_the_policys_own_records_are_no_logs(folder: str, place: Place, shredder: Shredder) -> None:
+    place.write_policy(
+        WEEK.replace('paths = ["{logs}/*.log*"]', 'paths = ["{root}/state/*", "{root}/state/runs/*/*"]'),
+    )
+    if folder == "link":
+        (place.root / "link").symlink_to(place.root)
+        over_link = place.policy.read_text().replace(f'"{place.state}"', f'"{place.root}/link/state"')
+        place.policy.write_text(over_link)
+    place.state.mkdir(mode=0o700)
+    shredder("logs", "hold", place.policy, "web", "--until", "2099-01-01", "--reason", "court order")
+    holds = place.state / "holds.json"
+    os.utime(holds, (0, 0))
+    before = holds.read_bytes()
+    done = shredder("logs", "shred", place.policy, expect=4)
+    assert said_once(done.stderr, f"{holds}: refused: lies in the policy's own state folder")
+    assert holds.read_bytes() == before

@@ -1,6 +1,7 @@
 """Holds by hand in whole runs: each stands in the evidence of the next run, and is then forgotten."""
 
 import json
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from shredder.certify.log_reports import FileVerdict
+from shredder.log_events import FilesShredded
 from shredder.log_policy import HeldBy, Hold
 from shredder.logs.holds import add_hold, release_hold
 from tests.support.command import Shredder
@@ -153,3 +156,116 @@ def test_a_file_that_is_named_by_hand_is_held_too(place: Place, shredder: Shredd
     shredder("logs", "release", place.policy, "web")
     shredder("logs", "shred", place.policy, "--file", log)
     assert not log.exists()
+
+
+HOLD_IN_SHELL = """
+    set -e
+    {command} logs hold {policy} web --until 2099-01-01 --reason "court order 7" 2> {said}
+"""
+
+
+def test_one_that_comes_while_the_run_goes_on_keeps_every_file(place: Place, shredder: Shredder) -> None:
+    """The check takes its time; a person does not wait for it, and is told that it is held."""
+    logs = [place.write_log(f"access.log.{number}", 9) for number in (2, 3)]
+    before = [log.read_bytes() for log in logs]
+    said = place.root / "said"
+    command = f"cd {Path.cwd()}; {sys.executable} -m shredder"
+    place.write_script("hold", HOLD_IN_SHELL.format(command=command, policy=place.policy, said=said))
+    place.write_policy(WEEK + ASKS)
+    done = shredder("logs", "shred", place.policy, expect=7)
+    assert "web: held by root while the run went on: court order 7" in done.stderr
+    assert said.read_text() == "shredder: a run goes on just now: what it has begun is not held back\n"
+    assert [log.read_bytes() for log in logs] == before
+    run = place.runs[-1]
+    assert run.results() == {}
+    shown = shredder("certificate", "show", run.folder / "certificate.json", expect=None).stdout
+    assert shown.startswith("held: ") or "held: 2 files held" in shown
+    assert "court order 7" in shown
+    assert [item["reason"] for item in told(shred_by_command(shredder, place, expect=7))] == ["court order 7"]
+
+
+def test_one_that_comes_while_files_are_shredded_keeps_the_others(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shredder.erase.batch._ROUND_FILES", 2)
+    for number in range(2, 8):
+        place.write_log(f"access.log.{number}", 9)
+    now_s = int(time.time())
+
+    class Meddling(list[Any]):
+        def append(self, event: Any) -> None:
+            if isinstance(event, FilesShredded) and not any(isinstance(item, FilesShredded) for item in self):
+                add_hold(place.state, Hold("web", HeldBy.HAND, now_s, now_s + DAY_S, "x", "ann", None))
+            super().append(event)
+
+    ended = shred_at(place, now_s + 1, Meddling())
+    assert ended.exit_code == 7
+    assert ended.has_certificate
+    left = len(list(place.logs.iterdir()))
+    assert 0 < left < 6
+    verdicts = [file.verdict for rule in ended.report.rules for file in rule.files]
+    assert verdicts.count(FileVerdict.HELD) == left
+    assert verdicts.count(FileVerdict.PROVEN) == 6 - left
+
+
+def test_without_a_run_nothing_is_said_of_one(place: Place, shredder: Shredder) -> None:
+    words = ("logs", "hold", place.policy, "web", "--until", "2099-01-01", "--reason", "x")
+    shredder("logs", "shred", place.policy)
+    assert shredder(*words).stderr == ""
+
+
+def test_a_policy_without_the_rule_that_is_held_is_refused(place: Place, shredder: Shredder) -> None:
+    """A new name for the rule must not end what a court has ordered."""
+    log = place.write_log("access.log.2", 9)
+    before = log.read_bytes()
+    hold(place, shredder, "court order 7")
+    place.write_policy(WEEK.replace('"web"', '"www"'))
+    for words in (("shred", place.policy), ("shred", place.policy, "--dry-run")):
+        done = shredder("logs", *words, expect=3)
+        assert "web is held by root, and" in done.stderr
+        assert "court order 7" in done.stderr
+        assert f"shredder logs release {place.policy} web" in done.stderr
+    assert log.read_bytes() == before
+    assert place.runs == []
+    shredder("logs", "release", place.policy, "mail", expect=2)
+    shredder("logs", "release", place.policy, "web")
+    assert [item["reason"] for item in told(shred_by_command(shredder, place))] == ["court order 7"]
+    assert not log.exists()
+
+
+def test_a_file_that_is_named_by_hand_does_not_ask_for_other_rules(place: Place, shredder: Shredder) -> None:
+    log = place.write_log("access.log.2", 9)
+    hold(place, shredder, "court order 7")
+    place.write_policy(WEEK.replace('"web"', '"www"'))
+    shredder("logs", "shred", place.policy, "--file", log)
+    assert not log.exists()
+
+
+def test_a_person_can_decide_when_the_check_has_held_for_too_long(place: Place, shredder: Shredder) -> None:
+    log = place.write_log("access.log.2", 9)
+    check = place.write_script("hold", "exit 75")
+    place.write_policy(WEEK + ASKS + 'hold_at_most = "30 days"\n')
+    now_s = int(time.time())
+    shredder("logs", "release", place.policy, "web", expect=2)
+    shred_at(place, now_s - 40 * DAY_S)
+    add_hold(place.state, Hold("web", HeldBy.HOOK, now_s - 40 * DAY_S, None, "the policy's check", "", None))
+    overlong = shredder("logs", "shred", place.policy, expect=9)
+    assert "a person must decide" in overlong.stdout
+    done = shredder("logs", "release", place.policy, "web")
+    assert "the next run asks the check again, and hold_at_most counts anew" in done.stdout
+    run = shred_by_command(shredder, place, expect=7)
+    (ended,) = [item for item in told(run) if item["released_s"]]
+    assert ended["by"] == "hook"
+    assert run.events("hold-checked")[0]["since_s"] >= now_s
+    assert log.exists()
+    check.write_text("#!/bin/sh\n")
+    shredder("logs", "shred", place.policy)
+    assert not log.exists()
+
+
+def test_a_hold_by_hand_is_released_before_that_of_the_check(place: Place, shredder: Shredder) -> None:
+    hold(place, shredder, "court order 7")
+    add_hold(place.state, Hold("web", HeldBy.HOOK, 0, None, "the policy's check", "", None))
+    assert "court order 7" in shredder("logs", "release", place.policy, "web").stdout
+    assert "the policy's check" in shredder("logs", "release", place.policy, "web").stdout
+    shredder("logs", "release", place.policy, "web", expect=2)

@@ -405,6 +405,9 @@ SUMMARY = '\nsummarise = ["{root}/summary", "{state}/{name}-{date}.json", "{file
         ("echo half > $1; sleep 60", "it took longer than 1 s"),
         (f"echo {ADDRESS} > $1", "still holds a whole IP address"),
         ("echo 2001:db8::7:1 > $1", "still holds a whole IP address"),
+        (f"echo {ADDRESS} | gzip > $1", "cannot be searched for addresses"),
+        (f"echo {ADDRESS} | iconv -t UTF-16 > $1", "cannot be searched for addresses"),
+        (f"echo ip_{ADDRESS} > $1", "still holds a whole IP address"),
         ("ln -s /etc/passwd $1", "not a regular file"),
     ],
 )
@@ -434,7 +437,7 @@ def test_a_shortened_address_may_stay(address: str, place: Place, shredder: Shre
 
 
 def test_full_addresses_are_kept_where_the_policy_allows_them(place: Place, shredder: Shredder) -> None:
-    place.write_script("summary", f"echo {ADDRESS} > $1")
+    place.write_script("summary", f"echo {ADDRESS} | tee $1 | gzip > $1.gz")
     place.write_policy(WEEK + SUMMARY + "allow_full_ip = true\n")
     place.write_log("access.log.2", 9)
     shred_by_command(shredder, place)
@@ -689,6 +692,25 @@ def test_hidden_paths_stand_nowhere(place: Place, shredder: Shredder) -> None:
     assert str(place.logs) not in "".join(flatten(run.evidence))
     assert shown.count("hmac-sha256:") >= 3
     assert (run.folder / "path-salt.hex").stat().st_mode & 0o777 == 0o600
+
+
+def test_other_names_of_a_file_are_hidden_with_their_blanks(place: Place, shredder: Shredder) -> None:
+    (place.root / "of Jane Doe").symlink_to(place.logs)
+    place.write_policy(WEEK.replace('*"]', '*", "{root}/of Jane Doe/*"]'), run="redact = true")
+    linked = place.write_log("a.log.3", 9)
+    os.link(linked, place.logs / "sent to Jane Doe, MD")
+    run = shred_by_command(shredder, place, expect=4)
+    for name in ("evidence.jsonl", "certificate.json"):
+        text = (run.folder / name).read_text()
+        assert "Jane" not in text
+        assert "Doe" not in text
+    (linked_why,) = (
+        file["why"]
+        for event in run.events("files-decided")
+        for file in event["files"]
+        if "2 names" in file["why"]
+    )
+    assert linked_why.count("hmac-sha256:") == 2
 
 
 def test_a_fresh_file_takes_the_place_of_a_live_one(place: Place, shredder: Shredder) -> None:

@@ -14,7 +14,7 @@ from shredder.erase.fresh_file import FreshFile
 from shredder.logs.rotate import Renamed, rename_live
 from tests.support.command import Shredder
 from tests.support.devices import LoopDevice
-from tests.support.log_runs import Place, make_place, shred_at, shred_by_command
+from tests.support.log_runs import DAY_S, Place, make_place, shred_at, shred_by_command
 from tests.support.machine import run
 from tests.unit.log_builders import NOW_S, make_file
 
@@ -199,3 +199,25 @@ def test_a_file_that_its_service_has_made_meanwhile_stays(
     assert (found.error, found.trouble) == (None, None)
     assert Path(found.path).read_text() == "a record\n"
     assert live.read_text() == "of the service"
+
+
+@pytest.mark.parametrize("pattern", ["*.log", "access.log"])
+def test_what_was_rotated_away_is_shredded_when_it_is_due(place: Place, pattern: str) -> None:
+    """Its new name is ours: no pattern must be written so that it matches that as well."""
+    place.write_policy(
+        f"""
+        [[logs]]
+        name = "web"
+        paths = ["{{logs}}/{pattern}"]
+        keep = "7 days"
+        rotate = "1 day"
+        """
+    )
+    place.write_log("access.log", 2, now_s=NOW_S)
+    assert shred_at(place, NOW_S).exit_code == 0
+    (rotated,) = place.logs.iterdir()
+    assert rotated.name.startswith("access.log-")
+    assert shred_at(place, NOW_S + 4 * DAY_S).exit_code == 0
+    assert rotated.exists()
+    assert shred_at(place, NOW_S + 6 * DAY_S).exit_code == 0
+    assert not rotated.exists()

@@ -22,6 +22,7 @@ from shredder.log_events import (
     FilesDecided,
     HoldAnswer,
     HoldChecked,
+    HoldFound,
     JournalRotated,
     Left,
     LeftoversFound,
@@ -36,6 +37,7 @@ from shredder.log_events import (
     Verdict,
 )
 from shredder.log_model import After, FileState, Grade, ReadBack
+from shredder.log_policy import HeldBy, Hold
 from shredder.model import VerifyKind
 from shredder.ranges import Range
 from tests.unit import certify_builders as disks
@@ -61,6 +63,7 @@ from tests.unit.log_run_builders import (
 
 GOLDEN = Path(__file__).parent / "golden_logs"
 END = LogsEnded(interrupted=False)
+FOUND = HoldFound("web", Hold("web", HeldBy.HAND, NOW_S, NOW_S + 9, "a court order", "ann", None))
 CLEAR = HoldChecked("web", HoldAnswer.CLEAR, 0, None, NOW_S - 9, NOW_S, None, overlong=False)
 HELD = replace(CLEAR, answer=HoldAnswer.HOLD, exit_code=75, since_s=NOW_S)
 FAILED = replace(
@@ -201,6 +204,8 @@ def test_a_changed_entry_is_found(at: int) -> None:
         ([LineageRotated("web", OLD, "x", "no room")], 4, FileVerdict.KEPT, "no room"),
         ([HELD], 7, FileVerdict.HELD, "held by the policy's check"),
         ([FAILED], 9, FileVerdict.HELD, "held by the policy's check"),
+        ([CLEAR, FOUND], 7, FileVerdict.HELD, "held by ann while the run went on: a court order"),
+        ([FOUND, shred()], 0, FileVerdict.PROVEN, None),
         ([replace(HELD, overlong=True)], 9, FileVerdict.HELD, "held by the policy's check"),
         ([CLEAR, Summarised("web", 1, (), "it exited 1")], 9, FileVerdict.KEPT, "not summarised"),
         ([ServiceReleased("web", "a.service", "reload", "gone", 5)], 9, FileVerdict.KEPT, "did not let go"),

@@ -1,6 +1,7 @@
 """Globs to lineages: what belongs to one log, and what is left alone."""
 
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -52,7 +53,7 @@ def _group(folder: Path, pattern: str = "*", kind: RuleKind = RuleKind.LOGS) -> 
         "access_20261101.log",
         "access20261101.log",
         "access.1.log",
-        "access-1.log.gz",
+        "access.1.log.gz",
     ],
 )
 def test_what_was_rotated_out_of_a_log(name: str) -> None:
@@ -80,12 +81,44 @@ def test_what_is_a_log_of_its_own(name: str) -> None:
 
 
 def test_a_number_inside_a_name_counts_only_beside_the_log_itself(folder: Path) -> None:
-    _fill(folder, "app-1.log", "app-2.log", "web.log", "web-1.log")
+    _fill(folder, "app.1.log", "app.2.log", "web.log", "web.1.log")
+    assert _group(folder) == {
+        "app.1.log": ["app.1.log"],
+        "app.2.log": ["app.2.log"],
+        "web.log": ["web.log", "web.1.log"],
+    }
+
+
+def test_a_number_behind_a_dash_is_another_process_of_the_same_program(folder: Path) -> None:
+    """keep_count would shred their live logs."""
+    names = ("app-1.log", "app-2.log", "app.log")
+    _fill(folder, *names, "app-2026-11-01.log")
     assert _group(folder) == {
         "app-1.log": ["app-1.log"],
         "app-2.log": ["app-2.log"],
-        "web.log": ["web.log", "web-1.log"],
+        "app.log": ["app.log", "app-2026-11-01.log"],
     }
+
+
+@pytest.mark.parametrize("pattern", ["*.log", "app.log", "a?p.log"])
+def test_what_we_rotated_away_from_a_log_is_matched_by_the_same_pattern(folder: Path, pattern: str) -> None:
+    ours = ["app.log-20261101T031500Z", "app.log-20261102T031500Z.gz"]
+    others = [
+        "app.log.1",
+        "app.txt-20261101T031500Z",
+        "other-20261101T031500Z",
+        "app.log-20261101T031500Z.bak",
+    ]
+    _fill(folder, "app.log", *ours, *others)
+    assert _group(folder, pattern) == {"app.log": ["app.log", *ours]}
+    files, _ = find_files([f"{folder}/{pattern}"])
+    assert find_strays(group_lineages(files, RuleKind.LOGS)) == (f"{folder}/app.log.1",)
+
+
+def test_a_spool_is_never_rotated(folder: Path) -> None:
+    _fill(folder, "a.mail", "a.mail-20261101T031500Z")
+    files, _ = find_files([f"{folder}/*.mail"], RuleKind.SPOOL)
+    assert [file.path for file in files] == [f"{folder}/a.mail"]
 
 
 def test_a_lineage_has_its_live_file_first_and_may_have_lost_it(folder: Path) -> None:
@@ -186,3 +219,24 @@ def test_siblings_that_no_pattern_matches_are_found(folder: Path) -> None:
     files, _ = find_files([f"{folder}/*.log*"])
     assert find_strays(group_lineages(files, RuleKind.LOGS)) == ()
     assert find_strays([Lineage(f"{folder}/gone/x.log", None, ())]) == ()
+
+
+def test_a_folder_that_is_closed_to_us_is_not_an_empty_one() -> None:
+    with tempfile.TemporaryDirectory() as made:
+        Path(made).chmod(0o755)
+        closed, inside = Path(made) / "closed", Path(made) / "closed" / "inside"
+        inside.mkdir(parents=True)
+        _fill(closed, "a.log")
+        closed.chmod(0)
+        try:
+            if not os.geteuid():
+                os.seteuid(65534)
+            for pattern in (f"{closed}/*.log", f"{inside}/*.log", f"{made}/*/*.log", f"{closed}/*/*.log"):
+                files, (skipped,) = find_files([pattern])
+                assert files == []
+                assert "Permission denied" in skipped.reason
+            assert find_files([f"{made}/gone/*.log", f"{made}/gone/*/*.log"]) == ([], [])
+        finally:
+            if not os.getuid():
+                os.seteuid(0)
+            closed.chmod(0o755)
