@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from bench_support.system import BenchError, Target, run
 
 _AGE_S = 9 * 86_400
-KEPT_LONG_ENOUGH, KEPT_LONGER = "7 days", "30 days"
+NOT_KEPT, KEPT_LONG_ENOUGH, KEPT_LONGER = "0 s", "7 days", "30 days"
 _PATIENCE_S = 10
 _MKFS = ("mkfs.ext4", "-q", "-E", "nodiscard,lazy_itable_init=0,lazy_journal_init=0")  # nothing goes on later
 _STATE_DISK = Path("/var/tmp")  # noqa: S108  a disk, as below a user's state folder; we make a folder of our own
@@ -34,13 +34,17 @@ class Logs:
     folder: Path
     home: Path
 
-    def write_policy(self, verify: str, keep: str = KEPT_LONG_ENOUGH) -> Path:
-        """Write a policy by which all of them are due, or none of them; returns its path."""
+    def write_policy(self, verify: str, keep: str) -> Path:
+        """Write a policy by which all of them are due, or none of them; returns its path.
+
+        What is kept for no time is a spool: nobody asks how old its records are.
+        """
+        kind, more = ("spool", "") if keep == NOT_KEPT else ("logs", 'rotate = "never"\n')
         path = self.home / f"{verify}.toml"
         path.write_text(
             f'[run]\nstate = "{self.home}/state"\n'
-            f'[[logs]]\nname = "bench"\npaths = ["{self.folder}/*.log*"]\n'
-            f'keep = "{keep}"\nrotate = "never"\nverify = "{verify}"\n'
+            f'[[{kind}]]\nname = "bench"\npaths = ["{self.folder}/*.log*"]\n'
+            f'keep = "{keep}"\nverify = "{verify}"\n{more}'
         )
         return path
 

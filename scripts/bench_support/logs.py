@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
-from bench_support.log_disk import KEPT_LONG_ENOUGH, KEPT_LONGER, Load, Logs, logs_on
+from bench_support.log_disk import KEPT_LONG_ENOUGH, KEPT_LONGER, NOT_KEPT, Load, Logs, logs_on
 from bench_support.memory import peak_memory_bytes
 from bench_support.system import MIB, BenchError, Target, loop_devices, tell, uses_direct, wall_s
 
@@ -39,8 +39,9 @@ def _alternate(values: Measured, device: Target, load: Load, peer: str) -> None:
     """One run of each in turn, so that a busy moment of the machine hits all alike."""
     rows: dict[str, Callable[[Logs], float]] = {
         f"{load.name} shred": lambda logs: wall_s(["sh", "-c", peer.format(logs.folder)]),
-        f"{load.name} verified": lambda logs: wall_s(_command(logs, "full")),
-        f"{load.name} unverified": lambda logs: wall_s(_command(logs, "none")),
+        f"{load.name} verified": lambda logs: wall_s(_command(logs, "full", NOT_KEPT)),
+        f"{load.name} unverified": lambda logs: wall_s(_command(logs, "none", NOT_KEPT)),
+        f"{load.name} dated": lambda logs: wall_s(_command(logs, "full", KEPT_LONG_ENOUGH)),
     }
     for name, measure in rows.items():
         with logs_on(device, load) as logs:
@@ -56,12 +57,12 @@ def _measure_many(values: Measured, device: Target, rounds: int) -> None:
         for _ in range(rounds):
             _take(values, "none due", _dry_run_s(logs, KEPT_LONGER))
             _take(values, "all due", _dry_run_s(logs, KEPT_LONG_ENOUGH))
-        peak_bytes = peak_memory_bytes(_command(logs, "full"))
+        peak_bytes = peak_memory_bytes(_command(logs, "full", KEPT_LONG_ENOUGH))
     tell(f"{'memory':<18} {peak_bytes / MIB:8.1f} MiB")
     values["memory"].append(peak_bytes)
 
 
-def _command(logs: Logs, verify: str, keep: str = KEPT_LONG_ENOUGH) -> list[str | Path]:
+def _command(logs: Logs, verify: str, keep: str) -> list[str | Path]:
     return [sys.executable, "-m", "shredder", "logs", "shred", logs.write_policy(verify, keep)]
 
 
