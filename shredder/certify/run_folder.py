@@ -5,11 +5,13 @@ later does not take it away.
 """
 
 import contextlib
+import hashlib
 import os
 from pathlib import Path
 from typing import Any
 
 from shredder.certify.envelope import envelope_bytes, sign, to_bundle
+from shredder.certify.evidence import EvidenceLog
 from shredder.certify.keys import PrivateKey
 from shredder.certify.statement import statement_bytes
 from shredder.errors import RefusedError, UndeliveredError
@@ -104,6 +106,20 @@ class RunFolder:
         except OSError as error:
             raise UndeliveredError(f"{place} could not be written: {error.strerror}") from None
         return place
+
+    def check_evidence(self, log: EvidenceLog) -> None:
+        """Read the evidence back: a certificate over a file that somebody changed would be worth nothing.
+
+        Raises:
+            UndeliveredError: it is not as it was written, or cannot be read.
+        """
+        try:
+            with open(self.path / EVIDENCE, "rb") as file:
+                same = hashlib.file_digest(file, "sha256").hexdigest() == log.sha256
+        except OSError as error:
+            raise UndeliveredError(f"the evidence cannot be read back: {error.strerror}") from None
+        if not same:
+            raise UndeliveredError("the evidence was changed by somebody else during the run")
 
     def _sync(self) -> None:
         descriptor = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)

@@ -208,24 +208,15 @@ def _conclude(log: EvidenceLog, folder: RunFolder, key: PrivateKey) -> Result:
     """Derive the outcome from the evidence and certify it; when that fails, the outcome still stands."""
     report = find(log.entries)
     folder.release()
-    damage = log.damage or _find_changes(log, folder)
-    trouble = [damage] if damage else []
-    if not damage:
+    trouble = [log.damage] if log.damage else []
+    if not trouble:
         try:
+            folder.check_evidence(log)
             _write_certificate(log, folder, key)
         except UndeliveredError as error:
             trouble.append(error.message)
     codes = [report.exit_code, ExitCode.UNDELIVERED] if trouble else [report.exit_code]
     return Result(report, folder.path, not trouble, tuple(trouble), gravest(codes))
-
-
-def _find_changes(log: EvidenceLog, folder: RunFolder) -> str | None:
-    """Read the evidence back: a certificate over a file that somebody changed would be worth nothing."""
-    try:
-        same = (folder.path / run_folder.EVIDENCE).read_bytes() == encode_entries(log.entries)
-    except OSError as error:
-        return f"the evidence cannot be read back: {error.strerror}"
-    return None if same else "the evidence was changed by somebody else during the run"
 
 
 def _write_certificate(log: EvidenceLog, folder: RunFolder, key: PrivateKey) -> None:

@@ -47,18 +47,11 @@ def open_run_folder(path: Path, key: PrivateKey, salt: bytes | None) -> RunFolde
 def certify_run(folder: RunFolder, log: EvidenceLog, report: LogsReport, key: PrivateKey) -> str:
     """Sign a certificate of a run that has ended; returns the digest of its evidence.
 
-    The evidence is read back: a certificate over a file that somebody changed would be worth nothing.
-
     Raises:
         UndeliveredError: the evidence is not as it was written, or the certificate cannot be written.
     """
     folder.release()
-    try:
-        with open(folder.path / EVIDENCE, "rb") as file:
-            if hashlib.file_digest(file, "sha256").hexdigest() != log.sha256:
-                raise UndeliveredError("the evidence was changed by somebody else during the run")
-    except OSError as error:
-        raise UndeliveredError(f"the evidence cannot be read back ({error.strerror})") from None
+    folder.check_evidence(log)
     _certify(folder.path, report, log.sha256, key)
     return log.sha256
 
